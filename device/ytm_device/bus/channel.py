@@ -1,0 +1,1 @@
+"""Newest reflection wins: conflated ZeroMQ publish/subscribe between the three services."""

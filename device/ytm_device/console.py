@@ -1,0 +1,52 @@
+"""The edge of every command: one clear line for an error, one exit code, no traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from ytm_bundle.errors import UsageError, YtmError
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+messages = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(message: str) -> None:
+    """Tell the person at the terminal something, on standard error, without markup."""
+    messages.print(message, markup=False)
+
+
+def command(function: Callable[..., Any]) -> Callable[[], None]:
+    """Make the entry point of a command with one function, its flags and its `--help`."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(function)
+    return entry_point(app)
+
+
+def entry_point(app: typer.Typer) -> Callable[[], None]:
+    """Make an entry point that runs `app` and turns every expected error into one line.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    """
+
+    def main() -> None:
+        try:
+            app()
+        except UsageError as error:
+            say(f"error: {error}")
+            sys.exit(EXIT_USAGE)
+        except YtmError as error:
+            say(f"error: {error}")
+            sys.exit(EXIT_FAILURE)
+        except KeyboardInterrupt:
+            say("interrupted; run the same command again to continue")
+            sys.exit(EXIT_INTERRUPTED)
+
+    return main

@@ -1,0 +1,32 @@
+"""What every inference engine can do, whatever runs it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Tensor = npt.NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """One graph of a bundle, ready to run. Made, used and closed in one thread."""
+
+    backend: str
+    """Name and version of what runs it, for the log and the status."""
+
+    def run(self, **inputs: Tensor) -> Tensor:
+        """Run once on inputs named as in the manifest, float32, batch first.
+
+        Returns:
+            The graph's one output, float32, batch first; owned by the caller.
+
+        Raises:
+            DeviceError: the graph cannot be run, or an input has the wrong name or shape.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what the engine holds."""
+        ...
