@@ -1,1 +1,103 @@
-"""Newest reflection wins: conflated ZeroMQ publish/subscribe between the three services."""
+"""Newest reflection wins: conflated ZeroMQ publish/subscribe between the three services.
+
+The subscriber connects and the publisher binds, so either may start first and either may restart:
+ZeroMQ reconnects by itself. Nothing queues; a slow reader sees the newest message only.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import zmq
+
+from ytm_bundle.errors import DeviceError
+from ytm_device.bus import wire
+from ytm_device.frame import Reflection
+
+RECONNECT_MS = 20
+"""First pause before connecting again; ZeroMQ's own 100 ms would be heard as a gap."""
+RECONNECT_MAX_MS = 500
+
+
+class _Channel:
+    """One socket and its context. Made, used and closed in one thread."""
+
+    def __init__(self, kind: int) -> None:
+        self._context = zmq.Context(io_threads=1)
+        self._socket: zmq.Socket[bytes] = self._context.socket(kind)
+        self._socket.setsockopt(zmq.CONFLATE, 1)
+        self._socket.setsockopt(zmq.LINGER, 0)
+
+    def close(self) -> None:
+        """Close the socket at once; what was not delivered is dropped."""
+        self._context.destroy(linger=0)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Publisher(_Channel):
+    """Gives reflections to whoever listens."""
+
+    def __init__(self, endpoint: str) -> None:
+        """Listen at `endpoint`, for example `ipc:///run/ytm/reflections`.
+
+        Raises:
+            DeviceError: nothing can be bound there.
+        """
+        super().__init__(zmq.PUB)
+        try:
+            self._socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise DeviceError(f"{endpoint}: cannot publish there ({error})") from error
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def publish(self, reflection: Reflection) -> None:
+        """Send `reflection`; it replaces what a listener has not yet read. Never blocks."""
+        self._socket.send(wire.encode(reflection), zmq.DONTWAIT)
+
+
+class Subscriber(_Channel):
+    """Looks at the newest reflection."""
+
+    def __init__(self, endpoint: str) -> None:
+        """Connect to `endpoint`, where a publisher may or may not be yet.
+
+        Raises:
+            DeviceError: `endpoint` is not an address.
+        """
+        super().__init__(zmq.SUB)
+        self.rejected = 0
+        """Messages that did not fit the format, ignored."""
+        self._socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_MESSAGE_BYTES)
+        self._socket.setsockopt(zmq.SUBSCRIBE, b"")
+        try:
+            self._socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise DeviceError(f"{endpoint}: cannot listen there ({error})") from error
+
+    def __enter__(self) -> Subscriber:
+        return self
+
+    def newest(self) -> Reflection | None:
+        """Take the newest reflection, or None if none came since the last call. Never blocks."""
+        try:
+            message = self._socket.recv(zmq.DONTWAIT)
+        except zmq.Again:
+            return None
+        try:
+            return wire.decode(message)
+        except wire.WireError:
+            self.rejected += 1
+            return None
