@@ -87,53 +87,45 @@ def _manifest(image: ImageSpec, sound: SoundSpec, inputs: dict[GraphName, tuple[
     )
 
 
+def _linear(tensor: TensorSpec, image: ImageSpec, out_size: int, rng: np.random.Generator):
+    """Nodes and weights of a linear map of one input; a picture is averaged in blocks first."""
+    name, at, size, nodes = tensor.name, tensor.name, int(np.prod(tensor.shape)), []
+    if name == "image":
+        block = [image.height // POOL, image.width // POOL]
+        pool = helper.make_node("AveragePool", [at], ["pool"], kernel_shape=block, strides=block)
+        nodes, at, size = [pool], "pool", 3 * POOL * POOL
+    nodes.append(helper.make_node("Flatten", [at], [f"{name}_flat"], axis=1))
+    nodes.append(helper.make_node("MatMul", [f"{name}_flat", f"{name}_weights"], [f"{name}_term"]))
+    weights = rng.normal(0, 4 / np.sqrt(size), (size, out_size)).astype(np.float32)
+    return nodes, numpy_helper.from_array(weights, f"{name}_weights")
+
+
 def _graph(manifest: Manifest, name: GraphName, rng: np.random.Generator) -> onnx.ModelProto:
-    """A graph that adds a linear map of each of its inputs, pictures averaged in blocks first."""
+    """A graph that adds a linear map of each of its inputs."""
     spec = manifest.graphs[name]
-    nodes, weights, terms = [], {}, []
     out_size = int(np.prod(spec.output.shape))
-    for tensor in spec.inputs:
-        at, size = tensor.name, int(np.prod(tensor.shape))
-        if tensor.name == "image":
-            block = [manifest.image.height // POOL, manifest.image.width // POOL]
-            pooled = helper.make_node(
-                "AveragePool", [at], ["pooled"], kernel_shape=block, strides=block
-            )
-            nodes.append(pooled)
-            at, size = "pooled", 3 * POOL * POOL
-        nodes.append(helper.make_node("Flatten", [at], [f"{tensor.name}_flat"], axis=1))
-        weights[f"{tensor.name}_w"] = rng.normal(0, 4 / np.sqrt(size), (size, out_size))
-        term = f"{tensor.name}_term"
-        nodes.append(
-            helper.make_node("MatMul", [f"{tensor.name}_flat", f"{tensor.name}_w"], [term])
-        )
-        terms.append(term)
-    nodes.append(helper.make_node("Sum", terms, ["sum"]))
+    parts = [_linear(tensor, manifest.image, out_size, rng) for tensor in spec.inputs]
     squash = "Identity" if spec.output.name == "latent" else "Sigmoid"
-    nodes.append(helper.make_node(squash, ["sum"], ["flat"]))
-    nodes.append(helper.make_node("Reshape", ["flat", "shape"], [spec.output.name]))
-    initializers = [
-        numpy_helper.from_array(value.astype(np.float32), key) for key, value in weights.items()
+    nodes = [node for nodes, _ in parts for node in nodes] + [
+        helper.make_node("Sum", [f"{tensor.name}_term" for tensor in spec.inputs], ["sum"]),
+        helper.make_node(squash, ["sum"], ["flat"]),
+        helper.make_node("Reshape", ["flat", "shape"], ["result"]),
     ]
-    shape = np.array([-1, *spec.output.shape], np.int64)
-    initializers.append(numpy_helper.from_array(shape, "shape"))
+    shape = numpy_helper.from_array(np.array([-1, *spec.output.shape], np.int64), "shape")
     graph = helper.make_graph(
         nodes,
         name,
-        [
-            helper.make_tensor_value_info(t.name, TensorProto.FLOAT, ["n", *t.shape])
-            for t in spec.inputs
-        ],
-        [
-            helper.make_tensor_value_info(
-                spec.output.name, TensorProto.FLOAT, ["n", *spec.output.shape]
-            )
-        ],
-        initializers,
+        [_port(tensor.name, tensor.shape) for tensor in spec.inputs],
+        [_port("result", spec.output.shape)],
+        [*(weights for _, weights in parts), shape],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
     return model
+
+
+def _port(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *shape])
 
 
 def _mel_bank(sound: SoundSpec) -> np.ndarray:
