@@ -1,0 +1,28 @@
+# `make` alone lists the targets. Every target may be run again: what is done is not done twice.
+.DEFAULT_GOAL := help
+.PHONY: help setup mirror test bench demo-bundle
+
+BIN := .venv/bin
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: ## system packages, .venv and the project with everything; nothing else
+	@provisioning/setup.sh all
+
+mirror: ## set up what the mirror needs, and open it (ARGS="..." are flags of ytm-mirror)
+	@provisioning/setup.sh device
+	$(BIN)/ytm-mirror $(ARGS)
+
+test: setup ## set up everything, then check and test it all
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest $(ARGS)
+
+bench: setup ## our hot functions beside librosa, torch and the obvious way, as ratios
+	$(BIN)/pytest tests/benchmarks --benchmark-only
+
+demo-bundle: setup ## make the demo bundle again (VIDEOS=DIR MANIFEST=FILE add open videos to the drawn scenes)
+	$(BIN)/python -m ytm_build.demo --out device/ytm_device/demo_bundle \
+		$(if $(VIDEOS),--videos "$(VIDEOS)") $(if $(MANIFEST),--manifest "$(MANIFEST)")
