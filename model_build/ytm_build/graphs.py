@@ -1,0 +1,154 @@
+"""The six graphs: what each one computes, and writing it as ONNX.
+
+A graph takes and gives float32. Its body computes in float32 or float16, by casts inside the graph,
+so that one file means the same to every TensorRT and to ONNX Runtime (strongly typed networks).
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ytm_bundle.manifest import GRAPH_NAMES, GRAPH_OUTPUTS, GraphName
+from ytm_training.learn.run import Networks
+
+OPSET = 18
+
+GRAPH_INPUTS: dict[GraphName, str] = {
+    "image_encoder": "image",
+    "image_to_sound": "latent",
+    "sound_to_image": "latent",
+    "image_decoder": "latent",
+    "sound_encoder": "mel",
+    "sound_decoder": "latent",
+}
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One graph as a torch module of one input and one output, batch first."""
+
+    name: GraphName
+    module: nn.Module
+
+    @property
+    def input_name(self) -> str:
+        """Name of its input tensor."""
+        return GRAPH_INPUTS[self.name]
+
+    @property
+    def output_name(self) -> str:
+        """Name of its output tensor."""
+        return GRAPH_OUTPUTS[self.name]
+
+
+class _ImageEncoder(nn.Module):
+    def __init__(self, networks: Networks) -> None:
+        super().__init__()
+        self.encoder = networks.image_vae.encoder
+
+    def forward(self, image: Tensor) -> Tensor:
+        mean: Tensor = self.encoder(image).mean
+        return mean
+
+
+class _ImageDecoder(nn.Module):
+    def __init__(self, networks: Networks) -> None:
+        super().__init__()
+        self.decoder = networks.image_vae.decoder
+
+    def forward(self, latent: Tensor) -> Tensor:
+        image: Tensor = self.decoder(latent)
+        return image.clamp(0, 1)
+
+
+class _SoundEncoder(nn.Module):
+    def __init__(self, networks: Networks) -> None:
+        super().__init__()
+        self.encoder = networks.sound_vae.encoder
+
+    def forward(self, mel: Tensor) -> Tensor:
+        mean: Tensor = self.encoder(mel.unsqueeze(1)).mean
+        return mean
+
+
+class _SoundDecoder(nn.Module):
+    def __init__(self, networks: Networks) -> None:
+        super().__init__()
+        self.decoder = networks.sound_vae.decoder
+
+    def forward(self, latent: Tensor) -> Tensor:
+        mel: Tensor = self.decoder(latent)
+        return mel.squeeze(1).clamp(0, 1)
+
+
+class HalfBody(nn.Module):
+    """Computes in float16 between a float32 input and a float32 output."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.body = copy.deepcopy(module).half()
+
+    def forward(self, tensor: Tensor) -> Tensor:
+        """Run the body on `tensor`."""
+        result: Tensor = self.body(tensor.half())
+        return result.float()
+
+
+def graphs(networks: Networks) -> list[Graph]:
+    """The six graphs of `networks`, in the manifest's order, normalisation folded into weights."""
+    modules: dict[GraphName, nn.Module] = {
+        "image_encoder": _ImageEncoder(networks),
+        "image_to_sound": networks.image_to_sound,
+        "sound_to_image": networks.sound_to_image,
+        "image_decoder": _ImageDecoder(networks),
+        "sound_encoder": _SoundEncoder(networks),
+        "sound_decoder": _SoundDecoder(networks),
+    }
+    return [Graph(name, _folded(modules[name])) for name in GRAPH_NAMES]
+
+
+def _folded(module: nn.Module) -> nn.Module:
+    """A copy for inference, each BatchNorm folded into the convolution before it."""
+    module = copy.deepcopy(module).eval()
+    for block in [part for part in module.modules() if isinstance(part, nn.Sequential)]:
+        for index in range(len(block) - 1):
+            convolution, norm = block[index], block[index + 1]
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                block[index] = fuse_conv_bn_eval(convolution, norm)
+                block[index + 1] = nn.Identity()
+    return module
+
+
+def write_onnx(graph: Graph, example: Tensor, path: Path, half: bool) -> None:
+    """Export a graph to one ONNX file with a free batch axis.
+
+    Args:
+        graph: what to export.
+        example: an input, batch first, at least two in the batch.
+        path: the file to write.
+        half: compute in float16.
+    """
+    module = HalfBody(graph.module) if half else graph.module
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's notes on torch's own internals
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            module.eval(),
+            (example,),
+            dynamo=True,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=[graph.input_name],
+            output_names=[graph.output_name],
+            dynamic_shapes=({0: torch.export.Dim("n", min=1, max=4096)},),
+        )
+    assert program is not None
+    program.save(path, include_initializers=True, external_data=False)

@@ -1,0 +1,236 @@
+"""Every choice that shapes a training run, and the two presets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ytm_bundle.errors import UsageError
+from ytm_bundle.manifest import GrainInversion
+from ytm_training.models.associator import AssociatorShape
+from ytm_training.models.vae import VaeShape
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Optimisation(Settings):
+    """How one network is fitted."""
+
+    optimiser: Literal["rmsprop", "adamw"]
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    schedule: Literal["constant", "cosine"]
+    """`cosine` falls to a hundredth of the learning rate over `max_epochs`."""
+    kl_weight: Annotated[float, Field(ge=0)]
+    """Weight of the divergence (nats, summed over the latent, mean over the batch) beside the
+    squared error (mean over all elements)."""
+    batch_size: Annotated[int, Field(ge=2, le=4096)]
+    max_epochs: Annotated[int, Field(ge=1, le=100_000)]
+    patience: Annotated[int, Field(ge=1)]
+    """Epochs without a better validation loss before training stops."""
+    augmentation: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Strength of random changes to the input; 0: none."""
+
+
+class VaeSettings(Settings):
+    """One VAE: its network and its fitting."""
+
+    widths: tuple[int, ...]
+    strides: tuple[tuple[int, int], ...]
+    neck: Annotated[int, Field(ge=1)]
+    linear_pool: tuple[int, int] | None
+    fit: Optimisation
+
+    def shape(self, size: tuple[int, int, int], latent_size: int) -> VaeShape:
+        """The network's shape for an input of `size` (channels, height, width)."""
+        return VaeShape(size, self.widths, self.strides, self.neck, latent_size, self.linear_pool)
+
+
+class AssociatorSettings(Settings):
+    """One associator: its network and its fitting."""
+
+    hidden: Annotated[int, Field(ge=1)]
+    layers: Annotated[int, Field(ge=1, le=16)]
+    fit: Optimisation
+
+    def shape(self, latent_size: int) -> AssociatorShape:
+        """The network's shape."""
+        return AssociatorShape(latent_size, self.hidden, self.layers)
+
+
+class PictureSettings(Settings):
+    """What a training picture is."""
+
+    size: Annotated[int, Field(ge=32, le=512)]
+    """Width and height, pixels."""
+    fit: Literal["crop", "squeeze"]
+
+
+class SoundSettings(Settings):
+    """What a training sound is; the scale in dB follows from the dataset."""
+
+    analysis_rate_hz: int
+    playback_rate_hz: int
+    n_fft: int
+    hop: int
+    n_mels: int
+    seconds: Annotated[float, Field(ge=0.05, le=1.0)]
+    """How much of the second is learned; less than all of it is centred on the onset."""
+    loudness_lufs: float
+    range_db: Annotated[float, Field(gt=10, le=120)]
+    """From the loudest mel of the training set down to silence."""
+    inversion: GrainInversion
+
+    @property
+    def samples(self) -> int:
+        """Samples that are learned, at the analysis rate."""
+        return round(self.seconds * self.analysis_rate_hz)
+
+    @property
+    def frames(self) -> int:
+        """Mel frames of `samples`, the first and the last centred on its ends."""
+        return 1 + self.samples // self.hop
+
+
+class RunConfig(Settings):
+    """A whole run. Stored in the run's folder; a resumed run must be given the same."""
+
+    preset: str
+    seed: int
+    validation_share: Annotated[float, Field(gt=0, lt=0.5)]
+    """Share of the sources kept for early stopping."""
+    test_share: Annotated[float, Field(gt=0, lt=0.5)]
+    """Share of the sources kept for the figures."""
+    latent_size: Annotated[int, Field(ge=2, le=4096)]
+    picture: PictureSettings
+    sound: SoundSettings
+    image_vae: VaeSettings
+    sound_vae: VaeSettings
+    associator: AssociatorSettings
+
+    @model_validator(mode="after")
+    def _check(self) -> RunConfig:
+        for name in ("image_vae", "sound_vae"):
+            vae: VaeSettings = getattr(self, name)
+            if len(vae.widths) != len(vae.strides) or len(vae.widths) < 2:
+                raise ValueError(f"{name}: widths and strides must be two or more, as many of each")
+        return self
+
+
+_PAPER_VAE_FIT = Optimisation(
+    optimiser="rmsprop",
+    learning_rate=1e-4,
+    schedule="constant",
+    kl_weight=1e-4,
+    batch_size=32,
+    max_epochs=1000,
+    patience=8,
+)
+
+PAPER = RunConfig(
+    preset="paper",
+    seed=0,
+    validation_share=0.1,
+    test_share=0.1,
+    latent_size=128,
+    picture=PictureSettings(size=112, fit="squeeze"),
+    sound=SoundSettings(
+        analysis_rate_hz=44100,
+        playback_rate_hz=48000,
+        n_fft=1024,
+        hop=512,
+        n_mels=128,
+        seconds=0.1,
+        loudness_lufs=-23.0,
+        range_db=80.0,
+        inversion=GrainInversion(frames=5, iterations=5),
+    ),
+    image_vae=VaeSettings(
+        widths=(32, 64, 128, 256),
+        strides=((2, 2),) * 4,
+        neck=64,
+        linear_pool=None,
+        fit=_PAPER_VAE_FIT,
+    ),
+    sound_vae=VaeSettings(
+        widths=(32, 64, 128, 256),
+        strides=((2, 1), (2, 1), (2, 3), (2, 3)),
+        neck=64,
+        linear_pool=None,
+        fit=_PAPER_VAE_FIT,
+    ),
+    associator=AssociatorSettings(
+        hidden=256,
+        layers=2,
+        fit=_PAPER_VAE_FIT.model_copy(update={"learning_rate": 1e-3, "kl_weight": 1e-3}),
+    ),
+)
+
+_CONTINUOUS_VAE_FIT = Optimisation(
+    optimiser="adamw",
+    learning_rate=1e-3,
+    schedule="cosine",
+    kl_weight=3e-6,
+    batch_size=64,
+    max_epochs=150,
+    patience=40,
+    augmentation=1.0,
+)
+
+CONTINUOUS = RunConfig(
+    preset="continuous",
+    seed=0,
+    validation_share=0.1,
+    test_share=0.1,
+    latent_size=128,
+    picture=PictureSettings(size=112, fit="crop"),
+    sound=SoundSettings(
+        analysis_rate_hz=48000,
+        playback_rate_hz=48000,
+        n_fft=1024,
+        hop=256,
+        n_mels=128,
+        seconds=1.0,
+        loudness_lufs=-23.0,
+        range_db=80.0,
+        inversion=GrainInversion(frames=9, iterations=5),
+    ),
+    image_vae=VaeSettings(
+        widths=(32, 64, 128, 256),
+        strides=((2, 2),) * 4,
+        neck=64,
+        linear_pool=(4, 4),
+        fit=_CONTINUOUS_VAE_FIT,
+    ),
+    sound_vae=VaeSettings(
+        widths=(16, 32, 64, 128, 192),
+        strides=((2, 2),) * 5,
+        neck=64,
+        linear_pool=(2, 8),
+        fit=_CONTINUOUS_VAE_FIT,
+    ),
+    associator=AssociatorSettings(
+        hidden=512,
+        layers=2,
+        fit=_CONTINUOUS_VAE_FIT.model_copy(
+            update={"kl_weight": 1e-5, "max_epochs": 200, "batch_size": 128}
+        ),
+    ),
+)
+
+PRESETS = {preset.preset: preset for preset in (CONTINUOUS, PAPER)}
+
+
+def preset(name: str) -> RunConfig:
+    """The preset called `name`.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in PRESETS:
+        raise UsageError(f"--preset {name}: unknown; choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,118 @@
+"""How well the networks do on videos they never saw, beside what simpler means would get."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.cluster.vq import kmeans2
+from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from ytm_training.learn.material import Material
+from ytm_training.learn.run import Networks
+from ytm_training.learn.tensors import mels_to_tensor, pictures_to_tensor
+
+_RIDGE = 1e-3
+
+
+def psnr_db(answer: Tensor, truth: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each of n tensors with values in [0, 1]: (n,), dB."""
+    error = ((answer - truth) ** 2).flatten(1).mean(1).clamp_min(1e-10)
+    return -10 * torch.log10(error)
+
+
+def ssim(answer: Tensor, truth: Tensor) -> float:
+    """Mean structural similarity of pictures (n, 3, h, w) in [0, 1] (Wang et al. 2004)."""
+    value = structural_similarity_index_measure(answer, truth, data_range=1.0)
+    assert isinstance(value, Tensor)  # a pair only when the contrast is asked for
+    return float(value)
+
+
+def predict_from_mean_colour(train: Tensor, test: Tensor) -> Tensor:
+    """The best linear map from a picture's mean colour to the picture: learned, then applied.
+
+    Args:
+        train: (n, 3, h, w).
+        test: (m, 3, h, w).
+
+    Returns:
+        (m, 3, h, w), clipped to [0, 1].
+    """
+
+    def features(pictures: Tensor) -> Tensor:
+        return torch.cat([pictures.mean((2, 3)), torch.ones(len(pictures), 1)], 1)  # (n, 4)
+
+    known = features(train)
+    gram = known.T @ known + _RIDGE * torch.eye(known.shape[1])
+    weights = torch.linalg.solve(gram, known.T @ train.flatten(1))
+    predicted: Tensor = features(test) @ weights
+    return predicted.view_as(test).clamp(0, 1)
+
+
+def predict_from_components(train: Tensor, test: Tensor, count: int) -> Tensor:
+    """Reconstruction of `test` from the first `count` principal components of `train`."""
+    flat = train.flatten(1)
+    mean = flat.mean(0)
+    _, _, basis = torch.linalg.svd(flat - mean, full_matrices=False)
+    basis = basis[:count]
+    coded: Tensor = (test.flatten(1) - mean) @ basis.T @ basis + mean
+    return coded.view_as(test).clamp(0, 1)
+
+
+def decibels_off(answer: Tensor, truth: Tensor, range_db: float) -> float:
+    """Root mean square distance of scaled mels, in dB."""
+    return float(((answer - truth) ** 2).mean().sqrt()) * range_db
+
+
+@torch.no_grad()
+def measure(networks: Networks, material: Material) -> dict[str, float]:
+    """Figures on the test split; `*_by_mean_colour`, `*_by_components` and `*_by_average` compare.
+
+    PSNR in dB and SSIM of picture reconstructions, root mean square error in dB of sound
+    reconstructions and of sounds made from pictures, and how much the made sounds vary among
+    pictures, as a share of how much the true ones do.
+    """
+    part = material.split
+    train, test = material.rows(part.train), material.rows(part.test)
+    seen, pictures = (pictures_to_tensor(material.images[rows]) for rows in (train, test))
+    heard, mels = (mels_to_tensor(material.mels[rows]) for rows in (train, test))
+    range_db = material.sound_spec.ceiling_db - material.sound_spec.floor_db
+    latent = networks.image_vae.encoder(pictures).mean
+    rebuilt = networks.image_vae.decoder(latent).clamp(0, 1)
+    resounded = networks.sound_vae.decoder(networks.sound_vae.encoder(mels).mean).clamp(0, 1)
+    associated = networks.sound_vae.decoder(networks.image_to_sound(latent)).clamp(0, 1)
+    by_colour = predict_from_mean_colour(seen, pictures)
+    by_components = predict_from_components(seen, pictures, latent.shape[1])
+    return {
+        "test_segments": float(len(test)),
+        "picture_psnr_db": float(psnr_db(rebuilt, pictures).mean()),
+        "picture_ssim": ssim(rebuilt, pictures),
+        "picture_psnr_db_by_mean_colour": float(psnr_db(by_colour, pictures).mean()),
+        "picture_ssim_by_mean_colour": ssim(by_colour, pictures),
+        "picture_psnr_db_by_components": float(psnr_db(by_components, pictures).mean()),
+        "picture_ssim_by_components": ssim(by_components, pictures),
+        "sound_error_db": decibels_off(resounded, mels, range_db),
+        "sound_error_db_by_average": decibels_off(heard.mean(0, keepdim=True), mels, range_db),
+        "associated_error_db": decibels_off(associated, mels, range_db),
+        "associated_variance_share": _variance(associated) / max(_variance(mels), 1e-12),
+    }
+
+
+def _variance(mels: Tensor) -> float:
+    """Variance between mels, averaged over their elements; 0 for one mel."""
+    return float(mels.var(0, correction=0).mean())
+
+
+def representative(latents: npt.NDArray[np.float32], count: int, seed: int) -> list[int]:
+    """Indices of up to `count` rows that lie nearest to the centres of as many clusters (k-means).
+
+    Args:
+        latents: (n, d).
+        count: clusters wanted.
+        seed: of the clustering.
+    """
+    count = min(count, len(latents))
+    centres, _ = kmeans2(latents, count, minit="++", rng=np.random.default_rng(seed))
+    distances = ((latents[:, None] - centres[None]) ** 2).sum(2)  # (n, count)
+    return sorted({int(index) for index in np.nanargmin(distances, axis=0)})
