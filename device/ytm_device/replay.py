@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from ytm_bundle.bundle import Bundle
 from ytm_device.frame import Reflection
 
@@ -28,36 +31,48 @@ def still_at(now_ns: int, order: Sequence[int], dwell_s: float) -> int:
     return order[now_ns // round(dwell_s * _NS_PER_S) % len(order)]
 
 
-@dataclass(frozen=True)
-class Still:
-    """A still of the replay."""
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A picture and its sound, from mirror or replay; the same object while it is on."""
 
-    index: int
-    """Into the arrays of `Bundle.replay`."""
+    image: npt.NDArray[np.uint8]
+    """uint8 (h, w, 3), RGB, not flipped."""
+    mel: npt.NDArray[np.float32]
+    """float32 (n_mels, frames), scaled as the manifest says."""
+    taken_ns: int | None
+    """When the frame answered was taken, on CLOCK_MONOTONIC; None for the replay."""
 
 
 class Programme:
     """Chooses between mirror and replay as reflections arrive or fail to."""
 
     def __init__(self, bundle: Bundle) -> None:
+        """Read the replay of `bundle`, whose reflections alone will be chosen."""
         self.foreign = 0
         """Reflections ignored because another bundle made them."""
-        self._id, self._replay = bundle.id, bundle.manifest.replay
-        self._newest: Reflection | None = None
+        replay = bundle.replay()
+        self._stills = [
+            Answer(image, mel, None)
+            for image, mel in zip(replay.reconstructions, replay.mels, strict=True)
+        ]
+        self._bundle_id, self._spec = bundle.id, bundle.manifest.replay
+        self._newest: Answer | None = None
         self._arrived_ns = 0
 
-    def at(self, now_ns: int, arrived: Reflection | None) -> Reflection | Still:
+    def at(self, now_ns: int, arrived: Reflection | None) -> Answer:
         """Choose what is on.
 
         Args:
             now_ns: CLOCK_MONOTONIC, in nanoseconds, never before an earlier call's.
             arrived: the reflection that came in since the last call, if any did.
         """
-        if arrived is not None and arrived.bundle_id != self._id:
+        if arrived is not None and arrived.bundle_id != self._bundle_id:
             self.foreign += 1
         elif arrived is not None:
-            self._newest, self._arrived_ns = arrived, now_ns
-        if self._newest is None or now_ns - self._arrived_ns > STALE_AFTER_S * _NS_PER_S:
+            self._newest = Answer(arrived.image, arrived.mel, arrived.taken_ns)
+            self._arrived_ns = now_ns
+        if now_ns - self._arrived_ns > STALE_AFTER_S * _NS_PER_S:
             self._newest = None
-            return Still(still_at(now_ns, self._replay.order, self._replay.dwell_s))
+        if self._newest is None:
+            return self._stills[still_at(now_ns, self._spec.order, self._spec.dwell_s)]
         return self._newest

@@ -47,7 +47,7 @@ class GriffinLim:
         self._random = np.random.default_rng(seed)
         self._window = _periodic_hann(n_fft)
         self._padded = np.zeros(self.samples + n_fft, np.float32)
-        self._signal = self._padded[n_fft // 2 : n_fft // 2 + self.samples]
+        self._signal: Array = self._padded[n_fft // 2 : n_fft // 2 + self.samples]
         self._gain = np.ones_like(self._signal)
         self._overlap_add(np.broadcast_to(self._window**2, (frames, n_fft)))
         self._gain = 1 / np.maximum(self._signal, _TINY)
@@ -64,7 +64,7 @@ class GriffinLim:
             spectra = magnitude * (ahead / np.maximum(np.abs(ahead), _TINY))
             previous = rebuilt
         self._synthesise(spectra)
-        return self._signal.copy()
+        return np.array(self._signal)
 
     def _synthesise(self, spectra: Spectra) -> None:
         """Inverse STFT of complex64 (frames, bins) into the signal: least squares."""
@@ -83,8 +83,7 @@ class GriffinLim:
     def _analyse(self) -> Spectra:
         """STFT of the signal, complex64 (frames, bins)."""
         frames = np.lib.stride_tricks.sliding_window_view(self._padded, self._n_fft)[:: self._hop]
-        spectra: Spectra = np.fft.rfft(frames * self._window, axis=-1)
-        return spectra.astype(np.complex64, copy=False)
+        return np.fft.rfft(frames * self._window, axis=-1).astype(np.complex64, copy=False)
 
 
 def _periodic_hann(length: int) -> Array:

@@ -1,0 +1,111 @@
+"""The screen service: shows the newest reflection, or the replay."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+from ytm_bundle.bundle import Bundle
+from ytm_device.bus.channel import Subscriber
+from ytm_device.latencies import Latencies
+from ytm_device.replay import Answer, Programme
+from ytm_device.screen.picture import Enlarger
+from ytm_device.screen.window import Window
+from ytm_device.status import PERIOD_S, Value, write_status
+
+SERVICE = "screen"
+LOOK_RATE_HZ = 60
+"""How often the window and the newest reflection are looked at."""
+_NS_PER_S = 1_000_000_000
+
+
+def run(
+    bundle: Bundle,
+    endpoint: str,
+    run_dir: Path,
+    window: bool,
+    headless: bool,
+    stop: threading.Event,
+) -> None:
+    """Show the newest reflection from `endpoint`, or the replay, until `stop` is set.
+
+    Esc, or closing the window, sets `stop`.
+
+    Args:
+        bundle: says what the pictures are and holds the replay.
+        endpoint: where reflections are published.
+        run_dir: folder of the status, replaced once a second.
+        window: a resizable window instead of the whole screen.
+        headless: no screen; everything but the showing is done.
+        stop: looked at `LOOK_RATE_HZ` times a second.
+
+    Raises:
+        DeviceError: there is no screen.
+    """
+    with Window(window=window, headless=headless) as opened, Subscriber(endpoint) as subscriber:
+        show = _Show(bundle, subscriber, opened)
+        look_ns = _NS_PER_S // LOOK_RATE_HZ
+        say_at_ns = 0
+        while not stop.is_set():
+            now_ns = time.monotonic_ns()
+            if show.turn(now_ns):
+                stop.set()
+            if now_ns >= say_at_ns:
+                write_status(run_dir, SERVICE, show.status(now_ns))
+                say_at_ns = now_ns + round(PERIOD_S * _NS_PER_S)
+            stop.wait(max(0, now_ns + look_ns - time.monotonic_ns()) / _NS_PER_S)
+
+
+class _Show:
+    """One window, and what has been shown in it."""
+
+    def __init__(self, bundle: Bundle, subscriber: Subscriber, window: Window) -> None:
+        self._subscriber, self._window = subscriber, window
+        self._image = bundle.manifest.image
+        self._enlarger = Enlarger(self._image, *window.size)
+        self._programme = Programme(bundle)
+        self._latencies = Latencies()
+        self._shown: Answer | None = None
+        self._frames = 0
+        self._said_ns, self._said_frames = 0, 0
+
+    def turn(self, now_ns: int) -> bool:
+        """Show what is on, if it is not yet shown; True if the people want to leave."""
+        happened = self._window.poll()
+        on = self._programme.at(now_ns, self._subscriber.newest())
+        if happened.uncovered or on is not self._shown:
+            self._show(on)
+        return happened.leave
+
+    def _show(self, on: Answer) -> None:
+        width, height = self._window.size
+        if not (width and height):
+            return
+        if (width, height) != (self._enlarger.width, self._enlarger.height):
+            self._enlarger = Enlarger(self._image, width, height)
+        self._window.show(on.image, self._enlarger)
+        self._frames += 1
+        if on.taken_ns is not None and on is not self._shown:
+            self._latencies.add(time.monotonic_ns() - on.taken_ns)
+        self._shown = on
+
+    def status(self, now_ns: int) -> dict[str, Value]:
+        """Say how it goes; ages and latencies in milliseconds."""
+        taken_ns = None if self._shown is None else self._shown.taken_ns
+        elapsed_s = (now_ns - self._said_ns) / _NS_PER_S
+        rate_hz = (self._frames - self._said_frames) / elapsed_s
+        self._said_ns, self._said_frames = now_ns, self._frames
+        return {
+            "mode": "replay" if taken_ns is None else "mirror",
+            "driver": self._window.driver,
+            "width": self._enlarger.width,
+            "height": self._enlarger.height,
+            "frames": self._frames,
+            "frames_per_s": round(rate_hz, 1),
+            "reflection_age_ms": None if taken_ns is None else (now_ns - taken_ns) / 1e6,
+            "frame_to_screen_p50_ms": self._latencies.percentile_ms(50),
+            "frame_to_screen_p95_ms": self._latencies.percentile_ms(95),
+            "foreign_reflections": self._programme.foreign,
+            "rejected_messages": self._subscriber.rejected,
+        }

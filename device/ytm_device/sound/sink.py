@@ -1,0 +1,92 @@
+"""Where samples go: something that takes them at its own pace and so sets the pace of the sound."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+
+PERIOD = 256
+"""Samples asked for in one write: 5.3 ms at 48 kHz."""
+PERIODS = 4
+"""Periods in the buffer asked for; what is written is heard at most so much later."""
+_NS_PER_S = 1_000_000_000
+
+
+class Sink(Protocol):
+    """Takes samples, a period at a time. Made, used and closed in one thread."""
+
+    name: str
+    rate_hz: int
+    channels: int
+    period: int
+    """Samples in a write."""
+    buffer: int
+    """Samples that it holds before they are heard."""
+    underruns: int
+    """How often it ran dry since it was opened."""
+
+    def write(self, samples: Array) -> None:
+        """Take float32 (period,) in [-1, 1]; waits until there is room for them.
+
+        Raises:
+            DeviceError: it is gone or broken.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let what was written be heard, then release the device."""
+        ...
+
+
+class ClockedNullSink:
+    """A `Sink` that nobody hears, as fast as a sound card: for machines that have none."""
+
+    def __init__(self, rate_hz: int) -> None:
+        """Accept `rate_hz` samples a second by CLOCK_MONOTONIC."""
+        self.name = "none (clock)"
+        self.rate_hz, self.channels = rate_hz, 1
+        self.period, self.buffer = PERIOD, PERIOD * PERIODS
+        self.underruns = 0
+        self._started_ns: int | None = None
+        self._written = 0
+
+    def write(self, samples: Array) -> None:
+        """See `Sink.write`."""
+        now_ns = time.monotonic_ns()
+        if self._started_ns is None:
+            self._start(now_ns)
+        elif now_ns > self._heard_by_ns(self._written):
+            self.underruns += 1
+            self._start(now_ns)
+        self._written += samples.size
+        wait_ns = self._heard_by_ns(self._written - self.buffer) - now_ns
+        if wait_ns > 0:
+            time.sleep(wait_ns / _NS_PER_S)
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+
+    def __enter__(self) -> ClockedNullSink:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _start(self, now_ns: int) -> None:
+        self._started_ns, self._written = now_ns, 0
+
+    def _heard_by_ns(self, samples: int) -> int:
+        """When the first `samples` samples since the start have been heard."""
+        assert self._started_ns is not None
+        return self._started_ns + samples * _NS_PER_S // self.rate_hz
