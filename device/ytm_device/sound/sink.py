@@ -13,7 +13,7 @@ Array = npt.NDArray[np.float32]
 
 PERIOD = 256
 """Samples asked for in one write: 5.3 ms at 48 kHz."""
-PERIODS = 4
+PERIODS = 6
 """Periods in the buffer asked for; what is written is heard at most so much later."""
 _NS_PER_S = 1_000_000_000
 

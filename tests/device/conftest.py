@@ -1,0 +1,64 @@
+"""The sound of both presets, with real mel matrices, and a sound to try them on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import librosa
+import numpy as np
+import pytest
+
+from ytm_bundle.bundle import MelMatrices
+from ytm_bundle.manifest import GrainInversion, SoundSpec
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The sound of a preset, and the scaled mel and the samples of a chord that glides."""
+
+    sound: SoundSpec
+    matrices: MelMatrices
+    samples: np.ndarray
+    mel: np.ndarray
+
+
+def _preset(analysis_rate_hz: int, hop: int, frames: int, grain_frames: int) -> Preset:
+    sound = SoundSpec(
+        analysis_rate_hz=analysis_rate_hz,
+        playback_rate_hz=48000,
+        n_fft=1024,
+        hop=hop,
+        n_mels=128,
+        frames=frames,
+        floor_db=-50,
+        ceiling_db=30,
+        loudness_lufs=-23,
+        inversion=GrainInversion(frames=grain_frames, iterations=5),
+    )
+    bank = librosa.filters.mel(sr=analysis_rate_hz, n_fft=sound.n_fft, n_mels=sound.n_mels)
+    matrices = MelMatrices(bank, np.linalg.pinv(bank).astype(np.float32))
+    samples = _gliding_chord(analysis_rate_hz, (frames - 1) * hop)
+    spectrum = librosa.stft(samples, n_fft=sound.n_fft, hop_length=hop)
+    mel = sound.scale(bank @ np.abs(spectrum) ** 2)
+    return Preset(sound, matrices, samples, mel)
+
+
+def _gliding_chord(rate_hz: int, length: int) -> np.ndarray:
+    """float32 (length,): three voices with overtones that glide upwards, and some breath."""
+    rng = np.random.default_rng(7)
+    t_s = np.arange(length) / rate_hz
+    voices = [
+        np.sin(2 * np.pi * overtone * (pitch_hz * t_s + 40 * t_s**2)) / overtone
+        for pitch_hz in (220, 277, 330)
+        for overtone in range(1, 9)
+    ]
+    breath = rng.normal(0, 0.1, length)
+    return (0.08 * (np.sum(voices, axis=0) + breath)).astype(np.float32)
+
+
+@pytest.fixture(scope="session", params=["continuous", "paper"])
+def preset(request: pytest.FixtureRequest) -> Preset:
+    """Both presets, one after the other."""
+    if request.param == "paper":
+        return _preset(44100, hop=512, frames=9, grain_frames=5)
+    return _preset(48000, hop=256, frames=188, grain_frames=9)
