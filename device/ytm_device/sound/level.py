@@ -9,6 +9,8 @@ Array = npt.NDArray[np.float32]
 
 KNEE = 0.8
 """Up to here samples pass unchanged."""
+_ENDLESS = np.float32(1e6)
+"""Bent to full scale like anything louder, and far from overflowing."""
 
 
 def limit(samples: Array) -> Array:
@@ -21,7 +23,7 @@ def limit(samples: Array) -> Array:
         float32 (n,) in [-1, 1], odd and monotonic in the input.
     """
     finite = np.where(np.isfinite(samples), samples, np.float32(0))
-    loud = np.abs(finite)
+    loud = np.minimum(np.abs(finite), _ENDLESS)
     if loud.size == 0 or loud.max() <= KNEE:
         return finite
     bent = KNEE + (1 - KNEE) * np.tanh((loud - KNEE) / (1 - KNEE))
