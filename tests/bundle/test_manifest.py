@@ -1,0 +1,116 @@
+"""The manifest: what it accepts, what it refuses, and how it scales a mel."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ytm_bundle.bundle import open_bundle
+from ytm_bundle.errors import BundleError, NewerSchemaError
+from ytm_bundle.manifest import GrainInversion, SoundSpec, read_manifest
+
+SOUND = SoundSpec(
+    analysis_rate_hz=48000,
+    playback_rate_hz=48000,
+    n_fft=1024,
+    hop=256,
+    n_mels=128,
+    frames=188,
+    floor_db=-60,
+    ceiling_db=20,
+    loudness_lufs=-23,
+    inversion=GrainInversion(frames=9, iterations=5),
+)
+
+
+@given(st.floats(-59.9, 19.9))
+def test_scaling_and_unscaling_are_inverse_inside_the_range(decibels):
+    power = np.array([10 ** (decibels / 10)])
+    assert SOUND.unscale(SOUND.scale(power)) == pytest.approx(power, rel=1e-4)
+
+
+def test_scale_has_known_ends():
+    power = np.array([0.0, 1e-6, 1.0, 100.0, 1e9])
+    assert SOUND.scale(power) == pytest.approx([0, 0, 0.75, 1, 1])
+    assert SOUND.unscale(np.array([0.0, 0.75, 1.0])) == pytest.approx([0, 1, 100])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"ceiling_db": -60}, "must be greater than floor_db"),
+        ({"hop": 513}, "at most half of n_fft"),
+        ({"inversion": {"frames": 200, "iterations": 1}}, "exceeds"),
+        ({"n_mels": 0}, "greater than or equal to 8"),
+        ({"playback_rate_hz": 48000.5}, "integer"),
+        ({"colour": "RGB"}, "Extra inputs"),
+        ({"floor_db": float("nan")}, "finite"),
+    ],
+)
+def test_sound_spec_refuses(change, words):
+    with pytest.raises(ValidationError, match=words):
+        SoundSpec.model_validate({**SOUND.model_dump(), **change})
+
+
+@pytest.fixture
+def manifest(tiny_bundle_path, tmp_path):
+    """The tiny bundle's manifest as a file that may be spoiled."""
+    path = tmp_path / "manifest.json"
+    path.write_bytes((tiny_bundle_path / "manifest.json").read_bytes())
+    return path
+
+
+def test_manifest_survives_a_round_trip(tiny_bundle_path, manifest):
+    with open_bundle(tiny_bundle_path) as bundle:
+        assert read_manifest(manifest) == bundle.manifest
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda m: m.update(schema_version=2), "schema_version is 2.*update youtube-mirror"),
+        (lambda m: m.update(schema_version="1"), "schema_version"),
+        (lambda m: m.pop("image"), "image: Field required"),
+        (lambda m: m["image"].update(width=8), "image.width: .*'8'"),
+        (lambda m: m["graphs"].pop("sound_decoder"), "graphs lacks sound_decoder"),
+        (lambda m: m.update(latent_size=9), "latent has shape"),
+        (lambda m: m["graphs"]["image_encoder"].update(inputs=[]), "no device"),
+        (lambda m: m["replay"].update(order=[]), "replay.order"),
+        (lambda m: m.update(name="../../etc"), "name"),
+    ],
+)
+def test_spoilt_manifest_is_refused_by_key(manifest, spoil, words):
+    data = json.loads(manifest.read_text())
+    spoil(data)
+    manifest.write_text(json.dumps(data))
+    with pytest.raises(BundleError, match=words):
+        read_manifest(manifest)
+
+
+def test_newer_schema_has_its_own_error(manifest):
+    data = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**data, "schema_version": 99, "unheard_of": True}))
+    with pytest.raises(NewerSchemaError, match="99"):
+        read_manifest(manifest)
+
+
+@pytest.mark.parametrize("text", ["", "[", "3", "null", "[" * 100_000, '{"schema_version": 1}'])
+def test_what_is_not_a_manifest_is_refused(manifest, text):
+    manifest.write_text(text)
+    with pytest.raises(BundleError, match=r"manifest\.json"):
+        read_manifest(manifest)
+
+
+def test_huge_or_missing_or_binary_manifest_is_refused(manifest):
+    manifest.write_bytes(b" " * (5 << 20))
+    with pytest.raises(BundleError, match="larger than"):
+        read_manifest(manifest)
+    manifest.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BundleError, match="not valid JSON"):
+        read_manifest(manifest)
+    manifest.unlink()
+    with pytest.raises(BundleError, match="cannot be read"):
+        read_manifest(manifest)
