@@ -6,20 +6,19 @@ ZeroMQ reconnects by itself. Nothing queues; a slow reader sees the newest messa
 
 from __future__ import annotations
 
-from types import TracebackType
-
 import zmq
 
 from ytm_bundle.errors import DeviceError
 from ytm_device.bus import wire
 from ytm_device.frame import Reflection
+from ytm_device.owner import Owner
 
 RECONNECT_MS = 20
 """First pause before connecting again; ZeroMQ's own 100 ms would be heard as a gap."""
 RECONNECT_MAX_MS = 500
 
 
-class _Channel:
+class _Channel(Owner):
     """One socket and its context. Made, used and closed in one thread."""
 
     def __init__(self, kind: int) -> None:
@@ -31,14 +30,6 @@ class _Channel:
     def close(self) -> None:
         """Close the socket at once; what was not delivered is dropped."""
         self._context.destroy(linger=0)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class Publisher(_Channel):
@@ -56,9 +47,6 @@ class Publisher(_Channel):
         except zmq.ZMQError as error:
             self.close()
             raise DeviceError(f"{endpoint}: cannot publish there ({error})") from error
-
-    def __enter__(self) -> Publisher:
-        return self
 
     def publish(self, reflection: Reflection) -> None:
         """Send `reflection`; it replaces what a listener has not yet read. Never blocks."""
@@ -86,9 +74,6 @@ class Subscriber(_Channel):
         except zmq.ZMQError as error:
             self.close()
             raise DeviceError(f"{endpoint}: cannot listen there ({error})") from error
-
-    def __enter__(self) -> Subscriber:
-        return self
 
     def newest(self) -> Reflection | None:
         """Take the newest reflection, or None if none came since the last call. Never blocks."""

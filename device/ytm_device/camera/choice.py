@@ -1,0 +1,61 @@
+"""From what `--camera` says to a camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ytm_bundle.errors import UsageError
+from ytm_bundle.manifest import ImageSpec
+from ytm_device.camera import demo
+from ytm_device.camera.demo import DemoCamera
+from ytm_device.camera.device import DeviceCamera, cameras
+from ytm_device.camera.file import FileCamera
+from ytm_device.camera.source import CameraSource
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Which camera, and why."""
+
+    kind: Literal["device", "file", "demo"]
+    name: str
+    """A path, or `demo`."""
+    why: str
+
+    def open(self, image: ImageSpec) -> CameraSource:
+        """Open it, scaled to `image`.
+
+        Raises:
+            DeviceError: the camera cannot be opened.
+            MediaError: the file cannot be played.
+        """
+        if self.kind == "demo":
+            return DemoCamera(image)
+        if self.kind == "file":
+            return FileCamera(Path(self.name), image)
+        return DeviceCamera(Path(self.name), image)
+
+
+def choose_camera(wanted: str | None) -> Camera:
+    """The camera that was asked for; without a wish the first one found, else the drawn visitor.
+
+    Raises:
+        UsageError: `wanted` is neither a device, nor a file, nor `demo`.
+    """
+    if wanted == demo.NAME:
+        return Camera("demo", demo.NAME, "asked for")
+    if wanted is None:
+        found = next(cameras(), None)
+        if found is None:
+            return Camera("demo", demo.NAME, "no camera is connected; showing the drawn visitor")
+        return Camera("device", str(found), "the first camera found")
+    path = Path(wanted)
+    if path.is_file():
+        return Camera("file", wanted, "asked for")
+    if path.is_char_device() or path.is_relative_to("/dev"):
+        return Camera("device", wanted, "asked for")
+    raise UsageError(
+        f"--camera {wanted}: no such device or video file; give a path, or {demo.NAME}"
+    )
