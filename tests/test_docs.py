@@ -1,0 +1,89 @@
+"""What a person can type is in the documentation, and the documentation names nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+TREE = Path(__file__).resolve().parents[1]
+README = (TREE / "README.md").read_text(encoding="utf-8")
+COMMANDS_PAGE = (TREE / "docs/commands.md").read_text(encoding="utf-8")
+SCRIPTS = sorted(
+    tomllib.loads((TREE / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+)
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+MAKE_TARGET = re.compile(r"`(?:\S+ )*?make ([a-z][a-z-]*)")
+
+
+@lru_cache
+def help_text(*command: str) -> str:
+    result = subprocess.run(
+        [Path(sys.executable).with_name(command[0]), *command[1:], "--help"],
+        env={**os.environ, "COLUMNS": "300", "TERMINAL_WIDTH": "300", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def subcommands(*command: str) -> Iterator[tuple[str, ...]]:
+    """`command` and all commands below it, read from its help."""
+    yield command
+    _, _, listed = help_text(*command).partition("─ Commands ─")
+    for name in re.findall(r"^│ ([a-z][a-z-]*) ", listed, re.MULTILINE):
+        yield from subcommands(*command, name)
+
+
+def section(script: str) -> str:
+    """The part of docs/commands.md under the heading of `script`."""
+    found = re.search(rf"^## `{script}`\n(.*?)(?=^## |\Z)", COMMANDS_PAGE, re.MULTILINE | re.DOTALL)
+    assert found, f"docs/commands.md has no heading '## `{script}`'"
+    return found[1]
+
+
+def make_targets() -> set[str]:
+    makefile = (TREE / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE)) - {"help"}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_flag_of_a_command_is_documented_and_no_other(script: str) -> None:
+    commands = list(subcommands(script))
+    flags = {flag for command in commands for flag in FLAG.findall(help_text(*command))}
+    text = section(script)
+    assert set(FLAG.findall(text)) == flags - {"--help"}
+    assert all(" ".join(command) in text for command in commands[1:])
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_command_is_in_the_readme(script: str) -> None:
+    assert script in README
+
+
+def test_the_readme_names_every_make_target_and_no_other() -> None:
+    assert set(MAKE_TARGET.findall(README)) == make_targets()
+
+
+def test_no_page_links_to_a_file_that_is_not_there() -> None:
+    pages = [TREE / "README.md", TREE / "CHANGELOG.md", *(TREE / "docs").rglob("*.md")]
+    broken = [
+        f"{page.relative_to(TREE)}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert broken == []
