@@ -1,0 +1,175 @@
+/* A sound card for tests: an ALSA plug-in that takes samples at the pace of CLOCK_MONOTONIC, writes
+ * them to a file, grants one rate and period, and reports an underrun when it runs dry.
+ *
+ *   pcm.NAME { type paced file "/tmp/samples" rate 48000 channels 2 period 256 }
+ */
+#include <alsa/asoundlib.h>
+#include <alsa/pcm_external.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct {
+    snd_pcm_ioplug_t io;
+    FILE *file;
+    int timer;
+    uint64_t start_ns;
+    uint64_t taken;
+} paced_t;
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int arm(paced_t *paced, long every_ns)
+{
+    struct itimerspec every = {{0, every_ns}, {0, every_ns}};
+    return timerfd_settime(paced->timer, 0, &every, NULL);
+}
+
+static int paced_prepare(snd_pcm_ioplug_t *io)
+{
+    paced_t *paced = io->private_data;
+    paced->taken = 0;
+    return arm(paced, 1000000);
+}
+
+static int paced_start(snd_pcm_ioplug_t *io)
+{
+    paced_t *paced = io->private_data;
+    paced->start_ns = now_ns();
+    return 0;
+}
+
+static int paced_stop(snd_pcm_ioplug_t *io)
+{
+    (void)io;
+    return 0;
+}
+
+static snd_pcm_sframes_t paced_pointer(snd_pcm_ioplug_t *io)
+{
+    paced_t *paced = io->private_data;
+    uint64_t heard;
+    if (io->state != SND_PCM_STATE_RUNNING && io->state != SND_PCM_STATE_DRAINING)
+        return 0;
+    heard = (now_ns() - paced->start_ns) * io->rate / 1000000000u;
+    if (heard > paced->taken)
+        return -EPIPE;
+    return (snd_pcm_sframes_t)(heard % io->buffer_size);
+}
+
+static snd_pcm_sframes_t paced_transfer(snd_pcm_ioplug_t *io, const snd_pcm_channel_area_t *areas,
+                                        snd_pcm_uframes_t offset, snd_pcm_uframes_t size)
+{
+    paced_t *paced = io->private_data;
+    const char *samples = (const char *)areas->addr + (areas->first + areas->step * offset) / 8;
+    fwrite(samples, areas->step / 8, size, paced->file);
+    paced->taken += size;
+    return (snd_pcm_sframes_t)size;
+}
+
+static int paced_poll_revents(snd_pcm_ioplug_t *io, struct pollfd *pfd, unsigned int count,
+                              unsigned short *revents)
+{
+    uint64_t ticks;
+    (void)count;
+    *revents = 0;
+    if (pfd->revents & POLLIN && read(pfd->fd, &ticks, sizeof ticks) > 0 &&
+        snd_pcm_avail_update(io->pcm) != 0)
+        *revents = POLLOUT;
+    return 0;
+}
+
+static int paced_close(snd_pcm_ioplug_t *io)
+{
+    paced_t *paced = io->private_data;
+    fclose(paced->file);
+    close(paced->timer);
+    free(paced);
+    return 0;
+}
+
+static const snd_pcm_ioplug_callback_t callbacks = {
+    .start = paced_start,
+    .stop = paced_stop,
+    .pointer = paced_pointer,
+    .transfer = paced_transfer,
+    .prepare = paced_prepare,
+    .poll_revents = paced_poll_revents,
+    .close = paced_close,
+};
+
+static int constrain(paced_t *paced, unsigned rate, unsigned channels, unsigned period)
+{
+    /* Converting plug-ins in front of the card need mmap, which ioplug emulates. */
+    static const unsigned access[] = {SND_PCM_ACCESS_RW_INTERLEAVED,
+                                      SND_PCM_ACCESS_MMAP_INTERLEAVED};
+    static const unsigned format = SND_PCM_FORMAT_S16_LE;
+    snd_pcm_ioplug_t *io = &paced->io;
+    unsigned bytes = period * channels * 2;
+    int bad = snd_pcm_ioplug_set_param_list(io, SND_PCM_IOPLUG_HW_ACCESS, 2, access) |
+              snd_pcm_ioplug_set_param_list(io, SND_PCM_IOPLUG_HW_FORMAT, 1, &format) |
+              snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_RATE, rate, rate) |
+              snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_CHANNELS, channels, channels) |
+              snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_PERIOD_BYTES, bytes, bytes) |
+              snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_PERIODS, 2, 16);
+    return bad ? -EINVAL : 0;
+}
+
+SND_PCM_PLUGIN_DEFINE_FUNC(paced)
+{
+    snd_config_iterator_t at, next;
+    const char *file = NULL;
+    long rate = 48000, channels = 2, period = 256;
+    paced_t *paced;
+    int error;
+    (void)root;
+    snd_config_for_each(at, next, conf) {
+        snd_config_t *entry = snd_config_iterator_entry(at);
+        const char *id;
+        if (snd_config_get_id(entry, &id) < 0)
+            continue;
+        if (!strcmp(id, "file"))
+            snd_config_get_string(entry, &file);
+        else if (!strcmp(id, "rate"))
+            snd_config_get_integer(entry, &rate);
+        else if (!strcmp(id, "channels"))
+            snd_config_get_integer(entry, &channels);
+        else if (!strcmp(id, "period"))
+            snd_config_get_integer(entry, &period);
+    }
+    paced = calloc(1, sizeof *paced);
+    if (!paced || !file || !(paced->file = fopen(file, "wb"))) {
+        free(paced);
+        return -EINVAL;
+    }
+    paced->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+    paced->io.version = SND_PCM_IOPLUG_VERSION;
+    paced->io.name = "paced test card";
+    paced->io.callback = &callbacks;
+    paced->io.private_data = paced;
+    paced->io.poll_fd = paced->timer;
+    paced->io.poll_events = POLLIN;
+    error = snd_pcm_ioplug_create(&paced->io, name, stream, mode);
+    if (error < 0) {
+        fclose(paced->file);
+        close(paced->timer);
+        free(paced);
+        return error;
+    }
+    error = constrain(paced, (unsigned)rate, (unsigned)channels, (unsigned)period);
+    if (error < 0) {
+        snd_pcm_ioplug_delete(&paced->io);
+        return error;
+    }
+    *pcmp = paced->io.pcm;
+    return 0;
+}
+SND_PCM_PLUGIN_SYMBOL(paced);

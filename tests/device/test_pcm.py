@@ -1,0 +1,194 @@
+"""The sound card's edge, through the real libasound: PCMs defined in a configuration file.
+
+libasound reads its configuration once in a process, so every such test runs in one of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ytm_bundle.errors import DeviceError
+from ytm_device.sound.pcm import FULL_SCALE, check_granted, to_int16
+
+HANG_S = 60
+CONFIGURATION = """
+pcm.nothing {{ type null }}
+pcm.recorded {{ type file slave.pcm nothing file "{folder}/recorded.raw" format raw }}
+"""
+CARD = """
+pcm_type.paced {{ lib "{library}" }}
+pcm.card {{ type paced file "{folder}/card.raw" rate 48000 channels 2 period 256 }}
+pcm.card44 {{ type paced file "{folder}/card44.raw" rate 44100 channels 1 period 300 }}
+pcm.!default {{ type plug slave.pcm card44 hint {{ show on description "for tests" }} }}
+"""
+Child = Callable[[str], dict[str, object]]
+
+
+@pytest.fixture(scope="session")
+def card_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plug-in of `paced_pcm.c`, compiled."""
+    if shutil.which("gcc") is None or not Path("/usr/include/alsa/asoundlib.h").exists():
+        pytest.skip("needs gcc and libasound2-dev to build a sound card")
+    library = tmp_path_factory.mktemp("alsa") / "libpaced.so"
+    source = Path(__file__).with_name("paced_pcm.c")
+    options = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-DPIC"]
+    subprocess.run(["gcc", *options, "-o", library, source, "-lasound"], check=True, timeout=HANG_S)
+    return library
+
+
+def _run(code: str, configuration: Path) -> dict[str, object]:
+    """Run `code`, which fills the dict `said`, where `configuration` is all that ALSA knows."""
+    script = (
+        "import json, time\n"
+        "import numpy as np\n"
+        "from ytm_bundle.errors import DeviceError\n"
+        "from ytm_device.sound.pcm import AlsaSink, find_card\n"
+        f"said = {{}}\n{textwrap.dedent(code)}\nprint(json.dumps(said))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"ALSA_CONFIG_PATH": str(configuration)},
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Child:
+    """Runs code where the PCMs are `nothing` and `recorded`, which nothing paces."""
+    configuration = tmp_path / "asound.conf"
+    configuration.write_text(CONFIGURATION.format(folder=tmp_path))
+    return lambda code: _run(code, configuration)
+
+
+@pytest.fixture
+def cards(tmp_path: Path, card_library: Path) -> Child:
+    """Runs code where there is a paced card of 48 kHz, one of 44.1 kHz, and it as `default`."""
+    configuration = tmp_path / "asound.conf"
+    configuration.write_text(CARD.format(folder=tmp_path, library=card_library))
+    return lambda code: _run(code, configuration)
+
+
+WRITE_NOISE = """
+noise = np.random.default_rng(3).uniform(-1, 1, 40 * sink.period).astype(np.float32)
+for piece in noise.reshape(-1, sink.period):
+    sink.write(piece)
+said |= {key: getattr(sink, key) for key in ("rate_hz", "channels", "period", "underruns")}
+sink.close()
+"""
+
+
+def _noise(period: int) -> np.ndarray:
+    return np.random.default_rng(3).uniform(-1, 1, 40 * period).astype(np.float32)
+
+
+@given(value=st.floats(-1, 1, width=32))
+def test_dither_moves_a_sample_by_less_than_two_steps(value: float) -> None:
+    samples = np.full(200, value, np.float32)
+    steps = to_int16(samples, np.random.default_rng(0))
+    assert np.all(np.abs(steps - np.clip(samples * FULL_SCALE, -32767, 32767)) <= 1.5)
+
+
+def test_dither_keeps_what_is_softer_than_a_step() -> None:
+    """A tone of a third of a step would round to silence; its average survives in the noise."""
+    tone = np.sin(2 * np.pi * np.arange(1 << 16) / 64).astype(np.float32)
+    steps = to_int16(tone / 3 / FULL_SCALE, np.random.default_rng(0)).astype(np.float64)
+    assert np.mean(steps * tone) / np.mean(tone**2) == pytest.approx(1 / 3, abs=0.03)
+    assert np.var(steps - tone / 3) == pytest.approx(0.25, rel=0.05)
+
+
+def test_what_is_written_arrives_in_both_channels(files: Child, tmp_path: Path) -> None:
+    said = files('sink = AlsaSink("recorded", 48000)' + WRITE_NOISE)
+    assert (said["rate_hz"], said["channels"], said["underruns"]) == (48000, 2, 0)
+    heard = np.fromfile(tmp_path / "recorded.raw", "<i2").reshape(-1, 2)
+    expected = _noise(int(str(said["period"]))) * FULL_SCALE
+    assert heard.shape == (expected.size, 2)
+    assert np.array_equal(heard[:, 0], heard[:, 1])
+    assert np.abs(heard[:, 0] - expected).max() <= 1.5
+
+
+def test_a_paced_card_hears_everything_at_its_own_pace(cards: Child, tmp_path: Path) -> None:
+    said = cards(
+        """
+        sink = AlsaSink("card", 48000)
+        started_s = time.monotonic()
+        """
+        + textwrap.indent(WRITE_NOISE, " " * 8)
+        + """
+        said["elapsed_s"] = time.monotonic() - started_s
+        """
+    )
+    heard = np.fromfile(tmp_path / "card.raw", "<i2").reshape(-1, 2)
+    assert np.abs(heard[:, 0] - _noise(256) * FULL_SCALE).max() <= 1.5
+    # Closing waits until all was heard, so it cannot take less than the samples last.
+    assert float(str(said["elapsed_s"])) >= 40 * 256 / 48000
+
+
+def test_an_underrun_is_counted_and_no_sample_lost(cards: Child, tmp_path: Path) -> None:
+    said = cards(
+        """
+        sink = AlsaSink("card", 48000)
+        period = np.full(sink.period, 0.5, np.float32)
+        for _ in range(20):
+            sink.write(period)
+        time.sleep(2 * sink.buffer / sink.rate_hz)
+        for _ in range(20):
+            sink.write(period)
+        said["underruns"] = sink.underruns
+        sink.close()
+        """
+    )
+    assert int(str(said["underruns"])) >= 1
+    assert (tmp_path / "card.raw").stat().st_size == 40 * 256 * 2 * 2
+
+
+def test_default_converts_for_a_card_of_another_rate(cards: Child, tmp_path: Path) -> None:
+    said = cards('said["card"] = find_card()\nsink = AlsaSink("default", 48000)' + WRITE_NOISE)
+    assert said["card"] == "default"
+    assert said["rate_hz"] == 48000
+    heard = np.fromfile(tmp_path / "card44.raw", "<i2")
+    expected = 40 * int(str(said["period"])) * 44100 / 48000
+    assert heard.size == pytest.approx(expected, abs=2 * 300)
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("card44", "card44: grants rate 44100, the bundle's sound needs 48000; use `default`"),
+        ("nobody", "nobody: cannot be opened for playback"),
+    ],
+)
+def test_what_cannot_play_says_why(cards: Child, name: str, complaint: str) -> None:
+    said = cards(
+        f"""
+        try:
+            AlsaSink({name!r}, 48000)
+        except DeviceError as error:
+            said["complaint"] = str(error)
+        """
+    )
+    assert complaint in str(said["complaint"])
+
+
+def test_no_card_is_found_where_there_is_none(files: Child) -> None:
+    assert files('said["card"] = find_card()') == {"card": None}
+
+
+def test_another_format_is_refused() -> None:
+    with pytest.raises(DeviceError, match=r"hw:9: grants format_name S32_LE"):
+        check_granted("hw:9", 48000, {"rate": 48000, "format_name": "S32_LE"})
