@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from itertools import count, islice
 
 import numpy as np
@@ -87,7 +87,7 @@ class DemoCamera(CameraSource):
         return Frame(self._pictures.picture(sequence), taken_ns, sequence, self.name)
 
 
-def drawn_frames(image: ImageSpec, limit: int | None = None) -> Iterator[Frame]:
+def drawn_frames(image: ImageSpec, limit: int | None = None) -> Generator[Frame, None, None]:
     """Draw the visitor as fast as possible; `taken_ns` counts from the first entrance."""
     pictures = DrawnPictures(image)
     try:

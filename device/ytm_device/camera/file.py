@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from itertools import count, islice
 from pathlib import Path
 
@@ -63,7 +63,9 @@ class FileCamera(CameraSource):
         self._pipeline.rewind()
 
 
-def read_frames(path: Path, image: ImageSpec, limit: int | None = None) -> Iterator[Frame]:
+def read_frames(
+    path: Path, image: ImageSpec, limit: int | None = None
+) -> Generator[Frame, None, None]:
     """Decode a file as fast as possible through the elements that the mirror uses; drop nothing.
 
     Args:
