@@ -1,8 +1,13 @@
-"""The sound of both presets, with real mel matrices, and a sound to try them on."""
+"""What several tests of the device need: the sound of both presets, and an X server's screen."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import librosa
 import numpy as np
@@ -62,3 +67,57 @@ def preset(request: pytest.FixtureRequest) -> Preset:
     if request.param == "paper":
         return _preset(44100, hop=512, frames=9, grain_frames=5)
     return _preset(48000, hop=256, frames=188, grain_frames=9)
+
+
+SCREEN_WIDTH, SCREEN_HEIGHT = 360, 640
+HANG_S = 30
+
+
+@dataclass(frozen=True)
+class Screen:
+    """The screen of an X server that draws into a file."""
+
+    display: str
+    _file: Path
+
+    def pixels(self) -> np.ndarray:
+        """What it shows: uint8 (height, width, 3), RGB."""
+        data = self._file.read_bytes()
+        header = np.frombuffer(data, ">u4", 25)
+        size, width, height, bits, row_bytes = (int(header[i]) for i in (0, 4, 5, 11, 12))
+        colours = int(header[19])
+        assert bits == 32
+        start = size + 12 * colours
+        rows = np.frombuffer(data, np.uint8, height * row_bytes, start).reshape(height, row_bytes)
+        return rows[:, : width * 4].reshape(height, width, 4)[..., 2::-1]
+
+
+@pytest.fixture(scope="session")
+def x_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
+    """A running Xvfb."""
+    if shutil.which("Xvfb") is None:
+        pytest.skip("needs Xvfb for a screen (Debian package xvfb)")
+    folder = tmp_path_factory.mktemp("x")
+    reading, writing = os.pipe()
+    screen = f"{SCREEN_WIDTH}x{SCREEN_HEIGHT}x24"
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(writing), "-screen", "0", screen, "-fbdir", str(folder)],
+        pass_fds=[writing],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writing)
+    with os.fdopen(reading) as ready:
+        number = ready.readline().strip()
+    assert number, "Xvfb ended before it had a display"
+    yield Screen(f":{number}", folder / "Xvfb_screen0")
+    server.terminate()
+    server.wait(HANG_S)
+
+
+@pytest.fixture
+def screen(x_server: Screen, monkeypatch: pytest.MonkeyPatch) -> Screen:
+    """The screen that a window of this process opens on."""
+    monkeypatch.delenv("SDL_VIDEODRIVER", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("DISPLAY", x_server.display)
+    return x_server

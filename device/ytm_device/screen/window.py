@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +28,7 @@ HEADLESS_SIZE = (1080, 1920)
 WINDOW_SIZE = (540, 960)
 """Width and height that a window opens with."""
 TITLE = "YouTube Mirror"
+_DRIVER_SETTING = "SDL_VIDEODRIVER"
 _HEADLESS_DRIVERS = ("offscreen", "dummy")
 _BYTES_PER_PIXEL = 4
 
@@ -49,9 +52,8 @@ class Window:
         Raises:
             DeviceError: there is no screen, or its pixels are not of 32 bits.
         """
-        if headless:
-            os.environ["SDL_VIDEODRIVER"] = _HEADLESS_DRIVERS[0]
-        driver = _start_display()
+        with _driver(_HEADLESS_DRIVERS[0] if headless else None):
+            driver = _start_display()
         if not headless and driver in _HEADLESS_DRIVERS:
             pygame.display.quit()
             raise DeviceError(f"screen: {_why_missing()}")
@@ -134,11 +136,26 @@ def _session() -> str:
 
 
 def _why_missing() -> str:
-    if driver := os.environ.get("SDL_VIDEODRIVER"):
-        return f"SDL_VIDEODRIVER={driver} shows nothing; unset it"
+    if driver := os.environ.get(_DRIVER_SETTING):
+        return f"{_DRIVER_SETTING}={driver} shows nothing; unset it"
     if session := _session():
         return f"{session} cannot be reached; start a desktop session there or unset it"
     return "no display found; connect a screen, or set DISPLAY if a desktop session is running"
+
+
+@contextmanager
+def _driver(name: str | None) -> Iterator[None]:
+    """Make SDL start with the video driver `name`, if one is given: it has no other way to ask."""
+    before = os.environ.get(_DRIVER_SETTING)
+    if name is not None:
+        os.environ[_DRIVER_SETTING] = name
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(_DRIVER_SETTING, None)
+        else:
+            os.environ[_DRIVER_SETTING] = before
 
 
 def _start_display() -> str:
