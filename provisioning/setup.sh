@@ -32,7 +32,7 @@ missing_packages() {
 }
 
 install_packages() {
-  if ! command -v apt-get dpkg-query >/dev/null; then
+  if ! command -v apt-get >/dev/null; then
     say "no apt-get here; install what your system calls these:" $(wanted_packages)
     return
   fi
@@ -58,9 +58,9 @@ make_venv() {
   if .venv/bin/python -m pip --version >/dev/null 2>&1; then
     return
   fi
-  "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' ||
-    fail "$("$python" --version 2>&1) at $(command -v "$python"): Python 3.10 to 3.13 is needed;" \
-      "name one, as in  make mirror PYTHON=/usr/bin/python3"
+  "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' 2>/dev/null ||
+    fail "$python: not a Python of 3.10 to 3.13; name one, as in" \
+      "make setup PYTHON=/usr/bin/python3"
   say ".venv with $("$python" --version)"
   "$python" -m venv --clear .venv
 }
