@@ -1,0 +1,46 @@
+"""Mel to sound at the paper's settings, beside librosa. The table's brackets are the ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import librosa
+import numpy as np
+import pytest
+
+from ytm_device.sound.griffin_lim import GriffinLim, linear_magnitude
+
+RATE_HZ, N_FFT, HOP, N_MELS, FRAMES, ITERATIONS = 48000, 1024, 512, 128, 5, 5
+
+
+@pytest.fixture(scope="module")
+def power() -> np.ndarray:
+    """float32 (n_mels, frames), mel power of a glide with some noise."""
+    samples = librosa.chirp(fmin=150, fmax=3000, sr=RATE_HZ, length=(FRAMES - 1) * HOP)
+    samples += np.random.default_rng(1).normal(0, 0.02, samples.size)
+    mel = librosa.feature.melspectrogram(
+        y=samples, sr=RATE_HZ, n_fft=N_FFT, hop_length=HOP, n_mels=N_MELS
+    )
+    return mel.astype(np.float32)
+
+
+def _ours() -> Callable[[np.ndarray], np.ndarray]:
+    bank = librosa.filters.mel(sr=RATE_HZ, n_fft=N_FFT, n_mels=N_MELS)
+    inverse = np.linalg.pinv(bank).astype(np.float32)
+    griffin_lim = GriffinLim(N_FFT, HOP, FRAMES, ITERATIONS, seed=0)
+    return lambda power: griffin_lim.invert(linear_magnitude(power, inverse))
+
+
+def _librosas() -> Callable[[np.ndarray], np.ndarray]:
+    return lambda power: librosa.feature.inverse.mel_to_audio(
+        power, sr=RATE_HZ, n_fft=N_FFT, hop_length=HOP, n_iter=ITERATIONS
+    )
+
+
+@pytest.mark.benchmark(group="mel to one grain of sound")
+@pytest.mark.parametrize("make", [_ours, _librosas], ids=["ours", "librosa"])
+def test_mel_to_sound(
+    benchmark: Callable[..., np.ndarray], make: Callable[..., Callable], power: np.ndarray
+) -> None:
+    samples = benchmark(make(), power)
+    assert samples.shape == ((FRAMES - 1) * HOP,)
