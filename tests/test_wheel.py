@@ -82,4 +82,8 @@ def test_the_device_extra_brings_nothing_of_training(empty_venv: Path) -> None:
 def test_the_installed_mirror_answers_the_drawn_visitor(empty_venv: Path, tmp_path: Path) -> None:
     command = [str(empty_venv / "bin/ytm-mirror"), "--camera", "demo", "--headless"]
     printed = run([*command, "--seconds", "3", "--json"], PYTHONPATH="", HOME=str(tmp_path))
-    assert json.loads(printed)
+    figures = json.loads(printed)
+    assert figures["camera"] == "demo"
+    assert figures["reflect"]["reflections"] > 0
+    assert figures["sound"]["samples"] > 0
+    assert figures["screen"]["frames"] > 0
