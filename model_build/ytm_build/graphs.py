@@ -45,8 +45,14 @@ class Graph:
 
     @property
     def output_name(self) -> str:
-        """Name of its output tensor."""
+        """Name of its output in the manifest."""
         return GRAPH_OUTPUTS[self.name]
+
+    @property
+    def output_tensor(self) -> str:
+        """Name of its output in the file, where no two tensors may share one."""
+        clash = self.output_name == self.input_name
+        return f"associated_{self.output_name}" if clash else self.output_name
 
 
 class _ImageEncoder(nn.Module):
@@ -147,7 +153,7 @@ def write_onnx(graph: Graph, example: Tensor, path: Path, half: bool) -> None:
             verbose=False,
             opset_version=OPSET,
             input_names=[graph.input_name],
-            output_names=[graph.output_name],
+            output_names=[graph.output_tensor],
             dynamic_shapes=({0: torch.export.Dim("n", min=1, max=4096)},),
         )
     assert program is not None

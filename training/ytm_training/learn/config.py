@@ -200,14 +200,14 @@ CONTINUOUS = RunConfig(
         inversion=GrainInversion(frames=9, iterations=5),
     ),
     image_vae=VaeSettings(
-        widths=(32, 64, 128, 256),
+        widths=(24, 48, 96, 192),
         strides=((2, 2),) * 4,
         neck=64,
         linear_pool=(4, 4),
         fit=_CONTINUOUS_VAE_FIT,
     ),
     sound_vae=VaeSettings(
-        widths=(16, 32, 64, 128, 192),
+        widths=(12, 24, 48, 96, 160),
         strides=((2, 2),) * 5,
         neck=64,
         linear_pool=(2, 8),

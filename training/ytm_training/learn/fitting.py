@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,22 +77,22 @@ def fit(
         KeyboardInterrupt: stopped by hand; calling again goes on.
     """
     if not is_done(folder):
-        trainer = _trainer(stage, training, folder, callbacks)
         last = folder / LAST
         resumed = _read(last) if last.is_file() else None
-        if resumed is None or not _has_stopped(resumed, stage):
-            with _quiet():
+        with _quiet():
+            trainer = _trainer(stage, training, folder, callbacks)
+            if resumed is None or not _has_stopped(resumed, stage):
                 trainer.fit(stage, training, validation, ckpt_path=last if resumed else None)
-            if trainer.interrupted:
-                raise KeyboardInterrupt
+        if trainer.interrupted:
+            raise KeyboardInterrupt
         if trainer.is_global_zero:
             _mark_done(folder)
         trainer.strategy.barrier()
-    load_best(stage, folder)
+    load_best(stage.network, folder)
 
 
-def load_best(stage: torch.nn.Module, folder: Path) -> None:
-    """Load the best weights of `folder` into `stage`, on the CPU, ready for inference.
+def load_best(network: torch.nn.Module, folder: Path) -> None:
+    """Load the best weights of `folder` into `network`, on the CPU, ready for inference.
 
     Raises:
         RunError: they are missing, damaged or of another network.
@@ -97,11 +100,17 @@ def load_best(stage: torch.nn.Module, folder: Path) -> None:
     path = folder / BEST
     if not path.is_file():
         raise RunError(f"{path}: missing; finish the run with ytm-train")
+    weights = {
+        name.removeprefix("network."): weight
+        for name, weight in _read(path).get("state_dict", {}).items()
+    }
     try:
-        stage.load_state_dict(_read(path)["state_dict"])
-    except (RuntimeError, KeyError) as error:
-        raise RunError(f"{path}: not weights of this network ({error})") from error
-    stage.eval().cpu()
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RunError(
+            f"{path}: not weights of this network ({str(error).split(':')[0]}); train it again"
+        ) from error
+    network.eval().cpu()
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -139,11 +148,16 @@ def _trainer(
     stage: Stage, training: Batches, folder: Path, callbacks: list[Callback]
 ) -> lightning.Trainer:
     folder.mkdir(parents=True, exist_ok=True)
-    checkpoints = ModelCheckpoint(
+    best = ModelCheckpoint(
         folder,
         filename=Path(BEST).stem,
         monitor="validation/loss",
-        save_last=True,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    last = ModelCheckpoint(
+        folder,
+        filename=Path(LAST).stem,
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
@@ -158,7 +172,7 @@ def _trainer(
         logger=TensorBoardLogger(
             folder.parent.parent / "tensorboard", name=folder.name, version=""
         ),
-        callbacks=[_Epochs(training), stopping, RichProgressBar(), *callbacks, checkpoints],
+        callbacks=[_Epochs(training), stopping, RichProgressBar(), *callbacks, best, last],
         plugins=[DurableCheckpoints()],
         deterministic=True,
         use_distributed_sampler=False,
@@ -168,9 +182,10 @@ def _trainer(
     )
 
 
-class _quiet(warnings.catch_warnings):  # noqa: N801  used as a function
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Keep lightning's advice about data loaders, which these batches are not, off the terminal."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+        yield

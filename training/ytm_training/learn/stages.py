@@ -8,7 +8,7 @@ from typing import Any
 
 import lightning
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ytm_training.learn.batches import generator_for
 from ytm_training.learn.config import Optimisation
@@ -19,8 +19,9 @@ from ytm_training.models.vae import Code, Vae
 class Stage(lightning.LightningModule):
     """A network, its loss and its optimiser. Losses: squared error (mean) + weighted divergence."""
 
-    def __init__(self, fit: Optimisation, seed: int) -> None:
+    def __init__(self, network: nn.Module, fit: Optimisation, seed: int) -> None:
         super().__init__()
+        self.network = network
         self.fit_settings = fit
         self._seed = seed
         self._noise = generator_for(seed, "noise", 0)
@@ -87,9 +88,7 @@ class _Cosine:
 class VaeStage(Stage):
     """Fits a VAE to batches of one tensor (n, c, h, w)."""
 
-    def __init__(self, network: Vae, fit: Optimisation, seed: int) -> None:
-        super().__init__(fit, seed)
-        self.network = network
+    network: Vae
 
     def errors(self, batch: tuple[Tensor, ...], noise: torch.Generator | None) -> dict[str, Tensor]:
         (x,) = batch
@@ -102,9 +101,7 @@ class VaeStage(Stage):
 class AssociatorStage(Stage):
     """Fits an associator to batches of (views of source latents (n, views, d), targets (n, d))."""
 
-    def __init__(self, network: Associator, fit: Optimisation, seed: int) -> None:
-        super().__init__(fit, seed)
-        self.network = network
+    network: Associator
 
     def errors(self, batch: tuple[Tensor, ...], noise: torch.Generator | None) -> dict[str, Tensor]:
         source, target = batch

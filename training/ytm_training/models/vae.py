@@ -15,6 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+_FAINTEST = 0.05
+"""Smallest deviation that a component is whitened from; below it float16 would add more noise than
+the component carries."""
+
 
 @dataclass(frozen=True)
 class VaeShape:
@@ -195,7 +199,7 @@ class Vae(nn.Module):
         mean = flat.mean(0)
         _, spread, basis = torch.linalg.svd(flat - mean, full_matrices=False)
         known = min(self.shape.latent_size, len(samples) - 1, len(basis))
-        deviation = (spread[:known] / math.sqrt(len(samples) - 1)).clamp_min(1e-4)
+        deviation = (spread[:known] / math.sqrt(len(samples) - 1)).clamp_min(_FAINTEST)
         encode.weight[:known] = basis[:known] / deviation[:, None]
         encode.bias.copy_(-encode.weight @ mean)
         decode.weight.mul_(0.01)
