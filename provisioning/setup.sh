@@ -84,7 +84,7 @@ install_torch() {
 install_project() {
   local extras=$1 stamp=.venv/setup-$scope.sha256 key
   key=$(cat pyproject.toml provisioning/setup.sh .venv/pyvenv.cfg <(pwd) | sha256sum)
-  if [ "$(cat "$stamp" 2>/dev/null)" = "$key" ]; then
+  if grep -qsxF "$key" "$stamp" .venv/setup-all.sha256; then
     return
   fi
   rm -f "$stamp"
