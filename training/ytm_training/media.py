@@ -161,6 +161,7 @@ class Video:
         """
         spans: dict[int, list[float]] = {}
         streams = [self._need_picture(), self._need_sound()]
+        self._seek(streams[0], 0, None)
         for packet in self._packets(*streams):
             stamp = packet.dts if packet.pts is None else packet.pts
             if stamp is None or packet.is_corrupt:
