@@ -12,75 +12,87 @@ from typing import Annotated
 
 import torch
 import typer
+from rich.progress import track
 
 from ytm_build.export import build_bundle
+from ytm_bundle.bundle import check_writable
 from ytm_bundle.errors import UsageError
 from ytm_bundle.files import replacing
-from ytm_device.console import command, say
-from ytm_training.collect.collecting import collect
+from ytm_device.console import command, messages, say
+from ytm_training.collect.collection import collect
+from ytm_training.collect.files import find_files
+from ytm_training.collect.sidecar import find_sidecar
+from ytm_training.dataset import Settings
 from ytm_training.learn.command import settings
-from ytm_training.learn.run import Run
 from ytm_training.learn.training import train
-from ytm_training.scenes.videos import write_videos
+from ytm_training.scenes.videos import TABLE_NAME, write_videos
 
 SCENES = 400
 SCENE_SECONDS = 3.0
 SEGMENTS_PER_VIDEO = 12
+RATE_HZ = 48000
 SEED = 2023
-RIGHTS_COLUMN, OPEN_RIGHTS = "rights_class", "A"
+OPEN_RIGHTS = "A"
+"""Value of the column `rights_class` for content that is itself open."""
 COLUMNS = ("file", "category", "title", "licence", "origin")
-
-# Narrower than the preset, so that the bundle is small enough to ship inside the package.
-NARROWER = [
-    "image_vae.fit.max_epochs=220",
-    "sound_vae.fit.max_epochs=160",
-]
+SETTINGS = ["image_vae.fit.max_epochs=160", "sound_vae.fit.max_epochs=120"]
 
 
-def _open_rows(manifest: Path) -> list[dict[str, str]]:
-    """Rows of the videos whose content is open, in the columns of a sidecar."""
-    with manifest.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row.get(RIGHTS_COLUMN) == OPEN_RIGHTS]
-    return [
-        {
-            "file": row["file"],
-            "category": row["category"],
-            "title": row.get("description") or row["file"],
-            "licence": row.get("content_licence_note") or "not stated",
-            "origin": row.get("repo") or "not stated",
-        }
-        for row in rows
-    ]
+def _rows(table: Path) -> list[dict[str, str]]:
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{table}: cannot be read as CSV ({error})") from error
 
 
-def gather(scenes: Path, videos: Path | None, manifest: Path | None, folder: Path) -> None:
-    """Put drawn scenes and open videos side by side in `folder`, with one sidecar.
+def add_open_videos(videos: Path, manifest: Path, folder: Path) -> list[dict[str, str]]:
+    """Copy the videos whose content is open into `folder`.
+
+    Args:
+        videos: where they are.
+        manifest: CSV with the columns file, category, description, rights_class, repo,
+            content_licence_note.
+        folder: where to.
+
+    Returns:
+        A row of `COLUMNS` for each.
 
     Raises:
-        UsageError: `videos` without `manifest`, or the manifest is not a CSV with rights.
+        UsageError: the manifest cannot be read or lacks a column.
     """
-    with (scenes / "categories.csv").open(newline="", encoding="utf-8") as file:
-        rows = [{name: row.get(name, "") for name in COLUMNS} for row in csv.DictReader(file)]
-    for row in rows:
-        _copy(scenes / row["file"], folder / row["file"])
-    if videos is not None:
-        if manifest is None or not manifest.is_file():
-            raise UsageError("--videos: give --manifest too, a CSV that states each file's rights")
-        for row in _open_rows(manifest):
-            name = Path(row["file"]).name
-            if (videos / name).is_file():
-                _copy(videos / name, folder / name)
-                rows.append({**row, "file": name})
-    with replacing(folder / "categories.csv") as temporary, temporary.open("w", newline="") as out:
-        writer = csv.DictWriter(out, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+    rows = []
+    for row in _rows(manifest):
+        try:
+            path = videos / Path(row["file"]).name
+            if row["rights_class"] != OPEN_RIGHTS or not path.is_file():
+                continue
+            values = [row[name] for name in ("category", "description", "content_licence_note")]
+            rows.append(dict(zip(COLUMNS, [path.name, *values, row["repo"]], strict=True)))
+        except KeyError as error:
+            raise UsageError(f"{manifest}: has no column {error}") from error
+        _copy(path, folder / path.name)
+    return rows
 
 
 def _copy(source: Path, target: Path) -> None:
     if not target.is_file():
         with replacing(target) as temporary:
             shutil.copyfile(source, temporary)
+
+
+def _write_table(path: Path, rows: list[dict[str, str]]) -> None:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _draw_scenes(folder: Path) -> None:
+    if not (folder / TABLE_NAME).is_file():
+        drawn = write_videos(folder, SCENES, SEED, SCENE_SECONDS)
+        for _ in track(drawn, "drawing scenes", total=SCENES, console=messages):
+            pass
 
 
 def _demo(
@@ -92,20 +104,26 @@ def _demo(
         Path | None, typer.Option(help="A folder of videos; only open ones are used.")
     ] = None,
     manifest: Annotated[
-        Path | None, typer.Option(help="CSV with file, category, rights_class and licence.")
+        Path | None, typer.Option(help="CSV: file, category, rights_class, licence of each.")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads to train with.")] = 2,
 ) -> None:
     """Make the demo bundle: draw scenes, collect, train, build."""
-    scenes = work / "scenes"
-    if not (scenes / "categories.csv").is_file():
-        say(f"drawing {SCENES} scenes into {scenes}")
-        write_videos(scenes, count=SCENES, seed=SEED, seconds=SCENE_SECONDS)
-    gather(scenes, videos, manifest, work / "videos")
-    collect(work / "videos", work / "dataset", per_video=SEGMENTS_PER_VIDEO, seed=SEED)
+    if (videos is None) != (manifest is None):
+        raise UsageError("--videos and --manifest: give both or neither")
+    check_writable(out)
+    folder, table, dataset = work / "videos", work / "videos.csv", work / "dataset"
+    _draw_scenes(folder)
+    rows = _rows(folder / TABLE_NAME)
+    if videos is not None and manifest is not None:
+        rows += add_open_videos(videos, manifest, folder)
+    _write_table(table, rows)
+    collected = Settings(SEGMENTS_PER_VIDEO, SEED, RATE_HZ)
+    files = find_files(folder, frozenset())
+    say(collect(files, find_sidecar(folder, table), collected, 0, dataset).summary())
     torch.set_num_threads(threads)
-    train(work / "dataset", work / "run", settings("continuous", SEED, None, NARROWER))
-    build_bundle(Run(work / "run"), out, "demo", lambda report: say(f"{report.name} done"))
+    run = train(dataset, work / "run", settings("continuous", SEED, None, SETTINGS))
+    build_bundle(run, out, "demo", lambda report: say(f"{report.name} done"))
     say(f"{out}: made")
 
 
