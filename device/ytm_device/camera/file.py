@@ -13,8 +13,11 @@ from ytm_device.camera.source import CameraSource, pixels, scaling, sink
 from ytm_device.frame import Frame
 from ytm_device.gstreamer import Pipeline, Sample
 
-FIRST_PICTURE_S = 10.0
-"""Longest wait for the first picture of a file."""
+PICTURE_S = 5.0
+"""Longest wait for a picture to be decoded.
+
+It is also how long some damaged files take to be noticed: decodebin may swallow the error of a
+demuxer that fails while it is being connected."""
 _FIX = "give another video"
 _TURN_S = 0.25
 
@@ -105,9 +108,9 @@ def _first(pipeline: Pipeline, name: str) -> Sample:
 
 def _next(pipeline: Pipeline, name: str) -> Sample | None:
     """The next picture; None at the end."""
-    deadline = time.monotonic() + FIRST_PICTURE_S
+    deadline = time.monotonic() + PICTURE_S
     while time.monotonic() < deadline:
         sample = pipeline.pull(_TURN_S)
         if sample is not None or pipeline.ended:
             return sample
-    raise MediaError(f"{name}: no picture in {FIRST_PICTURE_S:g} s; is it a video?")
+    raise MediaError(f"{name}: no picture could be decoded in {PICTURE_S:g} s; {_FIX}")

@@ -66,6 +66,7 @@ def record(
             total=limit,
             console=messages,
             transient=True,
+            disable=not messages.is_terminal,
         )
         for frame in shown:
             if stop.is_set():
