@@ -84,11 +84,9 @@ def _squared(pixels: Pixels, aspect: Fraction | None) -> Pixels:
     return _resized(pixels, max(1, round(width * aspect)), height)
 
 
-def _resized(
-    pixels: Pixels, width: int, height: int, box: tuple[float, float, float, float] | None = None
-) -> Pixels:
+def _resized(pixels: Pixels, width: int, height: int) -> Pixels:
     image = Image.fromarray(pixels)
-    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, box), np.uint8)
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR), np.uint8)
 
 
 def shrink(pixels: Pixels, longest_px: int) -> Pixels:
@@ -122,10 +120,10 @@ def fit_image(rgb: Pixels, spec: ImageSpec) -> Pixels:
         uint8 (spec.height, spec.width, 3).
     """
     height, width = rgb.shape[:2]
-    box = (0.0, 0.0, float(width), float(height))
     if spec.fit == "crop":
-        kept_width = min(width, height * spec.width / spec.height)
-        kept_height = min(height, width * spec.height / spec.width)
-        left, top = (width - kept_width) / 2, (height - kept_height) / 2
-        box = (left, top, left + kept_width, top + kept_height)
-    return _resized(rgb, spec.width, spec.height, box)
+        # Cut before scaling, so that nothing from outside the cut bleeds into its edges.
+        kept_width = max(1, min(width, round(height * spec.width / spec.height)))
+        kept_height = max(1, min(height, round(width * spec.height / spec.width)))
+        left, top = (width - kept_width) // 2, (height - kept_height) // 2
+        rgb = rgb[top : top + kept_height, left : left + kept_width]
+    return _resized(rgb, spec.width, spec.height)
