@@ -27,7 +27,7 @@ from ytm_training.learn.command import settings
 from ytm_training.learn.training import train
 from ytm_training.scenes.videos import TABLE_NAME, write_videos
 
-SCENES = 400
+SCENES = 300
 SCENE_SECONDS = 3.0
 SEGMENTS_PER_VIDEO = 12
 RATE_HZ = 48000
@@ -35,7 +35,11 @@ SEED = 2023
 OPEN_RIGHTS = "A"
 """Value of the column `rights_class` for content that is itself open."""
 COLUMNS = ("file", "category", "title", "licence", "origin")
-SETTINGS = ["image_vae.fit.max_epochs=160", "sound_vae.fit.max_epochs=120"]
+SETTINGS = [
+    "image_vae.fit.max_epochs=110",
+    "sound_vae.fit.max_epochs=80",
+    "sound.levelling=0.7",  # how loud a scene is belongs to what it teaches
+]
 
 
 def _rows(table: Path) -> list[dict[str, str]]:

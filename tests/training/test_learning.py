@@ -113,17 +113,26 @@ def _tone(level: float, seconds: float = 1.0) -> np.ndarray:
     return (level * np.sin(2 * np.pi * 997 * t)).astype(np.float32)
 
 
+def _gain_db(segments, loudness_lufs, levelling=1.0):
+    settings = {"loudness_lufs": loudness_lufs, "levelling": levelling}
+    return source_gain_db(segments, RATE_HZ, CONTINUOUS.sound.model_copy(update=settings))
+
+
 def test_a_full_scale_sine_at_997_hz_measures_as_bs1770_says():
     # ITU-R BS.1770: 0 dBFS, 997 Hz, one channel: -3.01 LKFS.
-    assert source_gain_db([_tone(1.0)], RATE_HZ, 0.0) == pytest.approx(3.01, abs=0.05)
+    assert _gain_db([_tone(1.0)], 0.0) == pytest.approx(3.01, abs=0.05)
 
 
 def test_gain_is_one_for_a_source_and_bounded():
     loud, quiet = _tone(0.5), _tone(0.005)
-    together = source_gain_db([loud, quiet], RATE_HZ, -23)
-    assert together == pytest.approx(source_gain_db([loud], RATE_HZ, -23), abs=1)
-    assert source_gain_db([_tone(1e-3)], RATE_HZ, 0) == MAX_GAIN_DB
-    assert source_gain_db([np.zeros(RATE_HZ, np.float32)], RATE_HZ, -23) == 0
+    assert _gain_db([loud, quiet], -23) == pytest.approx(_gain_db([loud], -23), abs=1)
+    assert _gain_db([_tone(1e-3)], 0) == MAX_GAIN_DB
+    assert _gain_db([np.zeros(RATE_HZ, np.float32)], -23) == 0
+
+
+def test_levelling_goes_part_of_the_way():
+    assert _gain_db([_tone(1.0)], 0.0, 0.5) == pytest.approx(3.01 / 2, abs=0.05)
+    assert _gain_db([_tone(1.0)], 0.0, 0.0) == 0
 
 
 def test_window_is_centred_on_the_onset_and_stays_inside():

@@ -81,6 +81,9 @@ class SoundSettings(Settings):
     seconds: Annotated[float, Field(ge=0.05, le=1.0)]
     """How much of the second is learned; less than all of it is centred on the onset."""
     loudness_lufs: float
+    """Loudness that every source is brought to."""
+    levelling: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the way there that is gone; less than 1 leaves quiet sources a little quieter."""
     range_db: Annotated[float, Field(gt=10, le=120)]
     """From the loudest mel of the training set down to silence."""
     inversion: GrainInversion

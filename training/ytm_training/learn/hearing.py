@@ -33,8 +33,8 @@ def mel_matrix(rate_hz: int, n_fft: int, n_mels: int) -> npt.NDArray[np.float32]
     return np.asarray(matrix, np.float32)
 
 
-def source_gain_db(segments: Sequence[Samples], rate_hz: int, loudness_lufs: float) -> float:
-    """Gain that brings all segments of one source, taken together, to the target loudness.
+def source_gain_db(segments: Sequence[Samples], rate_hz: int, settings: SoundSettings) -> float:
+    """Gain that brings all segments of one source, taken together, towards the target loudness.
 
     One gain a source keeps its loud and quiet moments apart. Loudness is that of ITU-R BS.1770,
     gated; what is all silence gets no gain, and no gain exceeds `MAX_GAIN_DB`.
@@ -44,7 +44,8 @@ def source_gain_db(segments: Sequence[Samples], rate_hz: int, loudness_lufs: flo
         loudness = pyloudnorm.Meter(rate_hz).integrated_loudness(np.concatenate(segments))
     if not np.isfinite(loudness):
         return 0.0
-    return float(np.clip(loudness_lufs - loudness, -MAX_GAIN_DB, MAX_GAIN_DB))
+    gain_db = settings.levelling * (settings.loudness_lufs - loudness)
+    return float(np.clip(gain_db, -MAX_GAIN_DB, MAX_GAIN_DB))
 
 
 def learned_window(samples: Samples, onset_s: float, settings: SoundSettings) -> Samples:

@@ -94,9 +94,7 @@ def _rows(segments: Iterable[Segment], image_spec: ImageSpec, config: RunConfig)
     for source, group in itertools.groupby(segments, key=lambda segment: segment.source):
         together = list(group)
         gain_db = source_gain_db(
-            [segment.sound for segment in together],
-            together[0].rate_hz,
-            config.sound.loudness_lufs,
+            [segment.sound for segment in together], together[0].rate_hz, config.sound
         )
         factor = np.float32(10 ** (gain_db / 10))
         for segment in together:
