@@ -37,6 +37,7 @@ class Enlarger:
         crop = image.fit == "crop"
         self._columns = _Cut(image.width, width, cover if crop else width / image.width)
         self._rows = _Cut(image.height, height, cover if crop else height / image.height)
+        self._whole: Pixels | None = None
 
     def render(self, image: Pixels) -> Pixels:
         """Enlarge uint8 (h, w, 3) to uint8 (height, width, 3)."""
@@ -51,8 +52,16 @@ class Enlarger:
         if size == (self.width, self.height):
             cv2.resize(part, size, dst=out, interpolation=cv2.INTER_CUBIC)
         else:
-            whole = cv2.resize(part, size, interpolation=cv2.INTER_CUBIC)
+            whole = self._room(image.shape[2])
+            cv2.resize(part, size, dst=whole, interpolation=cv2.INTER_CUBIC)
             out[:] = whole[self._rows.kept, self._columns.kept]
+
+    def _room(self, channels: int) -> Pixels:
+        """Room for a whole picture; kept, since fresh memory costs more than the enlarging."""
+        shape = (self._rows.enlarged, self._columns.enlarged, channels)
+        if self._whole is None or self._whole.shape != shape:
+            self._whole = np.empty(shape, np.uint8)
+        return self._whole
 
 
 class _Cut:
