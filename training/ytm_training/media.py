@@ -58,7 +58,8 @@ _OPTIONS = {
 _MAGIC = (b"ftyp", b"\x1aE\xdf\xa3", b"RIFF", b"\0\0\1\xba", b"OggS", b"FLV", b"0&\xb2u", b"moov")
 
 # Seconds decoded before the moment wanted, each tried if the one before it started too late; the
-# last means from the beginning. An audio decoder needs some to settle (Opus 0.08 s, MP3 0.1 s).
+# last means from the beginning. Audio decoders need some to settle (Opus 0.08 s, MP3 0.1 s), and
+# the stamps of MPEG program streams are wrong for a few frames after a seek.
 _BACK_S = (0.7, 5.0, 40.0, None)
 _SETTLED_S = 0.2
 _COVERED = 0.98
