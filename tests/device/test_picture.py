@@ -106,6 +106,14 @@ def test_the_picture_given_is_not_changed() -> None:
     assert np.array_equal(picture, kept)
 
 
+@pytest.mark.parametrize("fit", ["crop", "squeeze"])
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 300), (300, 1)])
+def test_a_screen_of_a_single_line_is_covered(width: int, height: int, fit: str) -> None:
+    grey = np.full((16, 64, 3), 90, np.uint8)
+    shown = Enlarger(ImageSpec(width=64, height=16, fit=fit), width, height).render(grey)
+    assert np.array_equal(shown, np.full((height, width, 3), 90, np.uint8))
+
+
 @pytest.mark.parametrize(("width", "height"), [(0, 100), (100, 0), (0, 0)])
 def test_a_screen_without_area_is_refused(width: int, height: int) -> None:
     with pytest.raises(DeviceError, match=f"screen: {width}x{height} pixels"):

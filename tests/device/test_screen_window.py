@@ -62,13 +62,14 @@ def test_the_pointer_is_hidden(screen: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Please use Window.get_surface:DeprecationWarning")
-def test_a_window_can_be_resized(screen: Any) -> None:
+@pytest.mark.parametrize("size", [(123, 77), (1, 1)])
+def test_a_window_can_be_resized(screen: Any, size: tuple[int, int]) -> None:
     with Window(window=True, headless=False) as window:
         assert window.size == WINDOW_SIZE
         _wait_for(lambda: _event(window, "uncovered"))
-        pygame.Window.from_display_module().size = (123, 77)
-        _wait_for(lambda: _event(window, "uncovered") and window.size == (123, 77))
-        window.show(_quarters(), Enlarger(SQUEEZE, 123, 77))
+        pygame.Window.from_display_module().size = size
+        _wait_for(lambda: _event(window, "uncovered") and window.size == size)
+        window.show(_quarters(), Enlarger(SQUEEZE, *size))
 
 
 @pytest.mark.parametrize(

@@ -79,11 +79,9 @@ class _Show:
         return happened.leave
 
     def _show(self, on: Answer) -> None:
-        width, height = self._window.size
-        if not (width and height):
-            return
-        if (width, height) != (self._enlarger.width, self._enlarger.height):
-            self._enlarger = Enlarger(self._image, width, height)
+        size = self._window.size
+        if size != (self._enlarger.width, self._enlarger.height):
+            self._enlarger = Enlarger(self._image, *size)
         self._window.show(on.image, self._enlarger)
         self._frames += 1
         if on.taken_ns is not None and on is not self._shown:

@@ -68,7 +68,7 @@ class Window:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels. A window's may change, and be 0, at each `poll`."""
+        """Width and height in pixels, at least 1; a window's may change at each `poll`."""
         return self._surface.get_size()
 
     def show(self, image: Pixels, enlarger: Enlarger) -> None:
