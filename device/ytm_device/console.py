@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -24,17 +25,21 @@ def say(message: str) -> None:
 
 
 def command(function: Callable[..., Any]) -> Callable[[], None]:
-    """Make the entry point of a command with one function, its flags and its `--help`."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(function)
-    return entry_point(app)
-
-
-def entry_point(app: typer.Typer) -> Callable[[], None]:
-    """Make an entry point that runs `app` and turns every expected error into one line.
+    """Make the entry point of a command of one function, with its flags and its `--help`.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+    @app.command()
+    @functools.wraps(function)
+    def interruptible(*arguments: Any, **flags: Any) -> None:
+        try:
+            function(*arguments, **flags)
+        except KeyboardInterrupt:
+            # Caught here, since typer would call it "Aborted!" and exit with 1.
+            say("interrupted; run the same command again to continue")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
 
     def main() -> None:
         try:
@@ -45,8 +50,5 @@ def entry_point(app: typer.Typer) -> Callable[[], None]:
         except YtmError as error:
             say(f"error: {error}")
             sys.exit(EXIT_FAILURE)
-        except KeyboardInterrupt:
-            say("interrupted; run the same command again to continue")
-            sys.exit(EXIT_INTERRUPTED)
 
     return main

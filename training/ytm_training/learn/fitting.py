@@ -17,7 +17,6 @@ from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
     ModelCheckpoint,
-    RichProgressBar,
 )
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
@@ -25,6 +24,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from ytm_bundle.errors import RunError
 from ytm_bundle.files import replacing
 from ytm_training.learn.batches import Batches
+from ytm_training.learn.progress import ShowProgress
 from ytm_training.learn.stages import Stage
 
 BEST, LAST, DONE = "best.ckpt", "last.ckpt", "done.json"
@@ -172,13 +172,21 @@ def _trainer(
         logger=TensorBoardLogger(
             folder.parent.parent / "tensorboard", name=folder.name, version=""
         ),
-        callbacks=[_Epochs(training), stopping, RichProgressBar(), *callbacks, best, last],
+        callbacks=[
+            _Epochs(training),
+            stopping,
+            ShowProgress(folder.name),
+            *callbacks,
+            best,
+            last,
+        ],
         plugins=[DurableCheckpoints()],
         deterministic=True,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         log_every_n_steps=1,
         enable_model_summary=False,
+        enable_progress_bar=False,
     )
 
 
