@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ PICTURES = "pictures"
 COLOUR = "colour"
 """Name of a capssetter after which every picture states its colorimetry."""
 CLOSE_S = 5.0
+PUSH_S = 60.0
 _POLL_S = 0.002
 _REMEMBERED = 16
 _MATRICES = ("bt601", "bt709", "bt2020")
@@ -89,11 +91,19 @@ class Pipeline(Owner):
             element, _, name = key.partition(".")
             self._pipeline.get_by_name(element).set_property(name, value)
         self._bus = self._pipeline.get_bus()
-        # Every pipeline on the same clock as time.monotonic_ns, whatever a sound card would offer.
-        self._pipeline.use_clock(Gst.SystemClock.obtain())
-        self._sink = self._pipeline.get_by_name(PICTURES)
         self._arrived = 0
         self._sequences: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
+        self._listen()
+        # Every pipeline on the same clock as time.monotonic_ns, whatever a sound card would offer.
+        self._pipeline.use_clock(Gst.SystemClock.obtain())
+        if self._pipeline.set_state(Gst.State.PLAYING) == Gst.StateChangeReturn.FAILURE:
+            try:
+                self._fail_with_reason()
+            finally:
+                self.close()
+
+    def _listen(self) -> None:
+        self._sink = self._pipeline.get_by_name(PICTURES)
         if self._sink is not None:
             pad = self._sink.get_static_pad("sink")
             pad.add_probe(Gst.PadProbeType.BUFFER, self._count)
@@ -101,8 +111,6 @@ class Pipeline(Owner):
         if colour is not None:
             pad = colour.get_static_pad("sink")
             pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, _state_colorimetry, colour)
-        if self._pipeline.set_state(Gst.State.PLAYING) == Gst.StateChangeReturn.FAILURE:
-            self._fail_with_reason()
 
     def close(self) -> None:
         """Stop it and release files and devices."""
@@ -125,11 +133,14 @@ class Pipeline(Owner):
     def push(self, source: str, data: bytes, start_ns: int, length_ns: int, queued: int) -> None:
         """Give `data` to the appsrc `source` once it holds at most `queued` bytes.
 
-        The wait is as long as the work behind it, and ends with the error if that fails.
+        Waits for the work behind it, at most `PUSH_S`; ends at once with the error if that fails.
         """
         appsrc = self._pipeline.get_by_name(source)
+        deadline_s = time.monotonic() + PUSH_S
         while appsrc.get_current_level_bytes() > queued:
             self.check(_POLL_S)
+            if time.monotonic() > deadline_s:
+                raise self._error(f"{self._subject}: GStreamer took nothing in {PUSH_S:g} s")
         buffer = Gst.Buffer.new_wrapped(data)
         buffer.pts, buffer.duration = start_ns, length_ns
         if appsrc.push_buffer(buffer) != Gst.FlowReturn.OK:

@@ -43,7 +43,7 @@ class Options:
             raise UsageError("--window: not with --headless, which shows nothing")
         self._check_verb()
         if self.record is not None and (self.headless or self.window or self.pcm):
-            raise UsageError("--record: not with --headless, --window or --pcm; it needs neither")
+            raise UsageError("--record: not with --headless, --window or --pcm; leave them out")
 
     def _check_verb(self) -> None:
         belongs = {

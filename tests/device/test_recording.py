@@ -143,7 +143,7 @@ def test_a_place_where_no_film_can_be_is_refused(name, tiny_bundle, tmp_path):
     assert (tmp_path / "file.mp4").read_text() == "here before"
 
 
-def test_a_full_disk_is_named_and_leaves_what_was_there(tiny_bundle):
+def test_a_place_that_refuses_a_film_is_named(tiny_bundle):
     with pytest.raises((MediaError, UsageError), match="/proc"):
         record(tiny_bundle, choose_camera("demo"), Path("/proc/film.mp4"), 0.1, threading.Event())
 
