@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+
+from ytm_training.collect.command import main
 
 Picture = Callable[[float], npt.NDArray[np.uint8]]
 RATE_HZ = 48000
@@ -83,3 +86,19 @@ def _encoded_sound(
 def video_maker() -> Callable[..., Path]:
     """The function that encodes a video; see `make_video`."""
     return make_video
+
+
+@pytest.fixture
+def collect(capsys, monkeypatch):
+    """Run ytm-collect as a person would; what it printed, and its messages."""
+
+    def run(videos: Path, out: Path, *flags: str, code: int = 0) -> tuple[str, str]:
+        arguments = ["ytm-collect", "--videos", str(videos), "--out", str(out), *flags]
+        monkeypatch.setattr(sys, "argv", arguments)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed, messages = capsys.readouterr()
+        assert (ended.value.code or 0) == code, messages
+        return printed, messages
+
+    return run

@@ -70,22 +70,25 @@ class _Shards:
     def __init__(self, out: Path, settings: Settings, known: dict[str, Outcome]) -> None:
         self.outcomes = dict(known)
         self._out, self._settings = out, settings
-        self._segments: list[Segment] = []
-        self._fresh: list[Outcome] = []
+        # A file's outcome and rows go in together: an interruption must not part them.
+        self._pending: list[tuple[Outcome, list[Segment]]] = []
 
-    def add(self, outcome: Outcome, segments: Sequence[Segment]) -> None:
-        if outcome != self.outcomes.get(outcome.file):
-            self._fresh.append(outcome)
+    def add(self, outcome: Outcome, segments: list[Segment]) -> None:
+        if outcome == self.outcomes.get(outcome.file):
+            return
+        self._pending.append((outcome, segments))
         self.outcomes[outcome.file] = outcome
-        self._segments.extend(segments)
-        if len(self._segments) >= SHARD_ROWS:
+        if sum(len(rows) for _, rows in self._pending) >= SHARD_ROWS:
             self.write()
 
     def write(self) -> None:
         """Write what was gathered; a dataset begins only once there is a row."""
-        if self._segments or (self._fresh and shard_paths(self._out)):
-            write_shard(self._out, self._settings, self._segments, self._fresh)
-            self._segments, self._fresh = [], []
+        rows = [segment for _, segments in self._pending for segment in segments]
+        if not rows and not (self._pending and shard_paths(self._out)):
+            return
+        # Forgotten first: an interruption just after the shard stands must not write it twice.
+        pending, self._pending = self._pending, []
+        write_shard(self._out, self._settings, rows, [outcome for outcome, _ in pending])
 
 
 def _shown(files: Sequence[Found]) -> Iterator[Found]:
