@@ -31,10 +31,10 @@ PUSH_S = 60.0
 _POLL_S = 0.002
 _REMEMBERED = 16
 _MATRICES = ("bt601", "bt709", "bt2020")
-_UNSTATED = "bt601"
-"""For streams that state no matrix: what libswscale assumes, hence what training's pictures had.
-
-GStreamer would choose by height, and take a scaled picture for a differently encoded one."""
+_SD_LINES, _UHD_LINES = 576, 2160
+"""Most lines of a picture that is taken for BT.601, and fewest of one taken for BT.2020, where the
+stream states no matrix: GStreamer's rule, and training's. It holds for the picture as decoded, so
+it is applied before scaling."""
 _FULL_RANGE = "0-255"
 
 
@@ -191,7 +191,9 @@ class Pipeline(Owner):
 
     def _read(self, sample: Any) -> Sample:
         buffer, caps = sample.get_buffer(), sample.get_caps()
-        matrix, full_range = _colorimetry(caps.get_structure(0).get_string("colorimetry"))
+        structure = caps.get_structure(0)
+        _, lines = structure.get_int("height")
+        matrix, full_range = _colorimetry(structure.get_string("colorimetry"), lines)
         running_ns = sample.get_segment().to_running_time(Gst.Format.TIME, buffer.pts)
         sequence = next(
             (n for pts, n in reversed(self._sequences) if pts == buffer.pts), self._arrived
@@ -238,7 +240,8 @@ def _state_colorimetry(_pad: Any, info: Any, colour: Any) -> Any:
     if event.type == Gst.EventType.CAPS:
         structure = event.parse_caps().get_structure(0)
         if structure.get_string("format") != "RGB":
-            matrix, full_range = _colorimetry(structure.get_string("colorimetry"))
+            _, lines = structure.get_int("height")
+            matrix, full_range = _colorimetry(structure.get_string("colorimetry"), lines)
             stated = GstVideo.VideoColorimetry()
             stated.from_string(matrix)
             spelled = f"{1 if full_range else 2}:{int(stated.matrix)}:0:0"
@@ -247,11 +250,17 @@ def _state_colorimetry(_pad: Any, info: Any, colour: Any) -> Any:
     return Gst.PadProbeReturn.OK
 
 
-def _colorimetry(text: str | None) -> tuple[str, bool]:
-    """Matrix and whether the range is full; what `text` leaves open is `_UNSTATED` and limited."""
+def _colorimetry(text: str | None, lines: int) -> tuple[str, bool]:
+    """Matrix and whether the range is full, of a picture of so many lines."""
     colorimetry = GstVideo.VideoColorimetry()
     if text is None or not colorimetry.from_string(text):
-        return _UNSTATED, False
+        return _unstated(lines), False
     matrix = colorimetry.matrix.value_nick
     full_range = colorimetry.range.value_nick == _FULL_RANGE
-    return matrix if matrix in _MATRICES else _UNSTATED, full_range
+    return matrix if matrix in _MATRICES else _unstated(lines), full_range
+
+
+def _unstated(lines: int) -> str:
+    if lines >= _UHD_LINES:
+        return "bt2020"
+    return "bt709" if lines > _SD_LINES else "bt601"

@@ -36,8 +36,8 @@ OPEN_RIGHTS = "A"
 """Value of the column `rights_class` for content that is itself open."""
 COLUMNS = ("file", "category", "title", "licence", "origin")
 SETTINGS = [
-    "image_vae.fit.max_epochs=110",
-    "sound_vae.fit.max_epochs=80",
+    "image_vae.fit.max_epochs=60",
+    "sound_vae.fit.max_epochs=40",
     "sound.levelling=0.7",  # how loud a scene is belongs to what it teaches
 ]
 

@@ -66,7 +66,7 @@ class ImageSpec(Spec):
 
 
 class GrainInversion(Spec):
-    """Overlapping Hann grains, each inverted alone by fast Griffin-Lim, as the artwork did."""
+    """Hann grains end to end, each inverted alone by fast Griffin-Lim, as in the artwork."""
 
     kind: Literal["grains"] = "grains"
     frames: Annotated[int, Field(ge=2, le=256)]

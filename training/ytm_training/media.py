@@ -260,9 +260,11 @@ class Video:
         return samples, float(there.mean())
 
     def frames(self) -> Iterator[tuple[float, Pixels]]:
-        """Every picture from the beginning with its time; see `iterate_frames`."""
+        """Every picture with its time, from where reading stands; see `iterate_frames`.
+
+        There is no seeking to the beginning: in MPEG streams that loses the first pictures.
+        """
         stream = self._need_picture()
-        self._seek(stream, 0, None)
         for frame_s, frame in self._pictures(stream):
             if frame is not None:
                 yield frame_s, upright_rgb(frame, stream.sample_aspect_ratio)

@@ -31,7 +31,11 @@ class Optimisation(Settings):
     batch_size: Annotated[int, Field(ge=2, le=4096)]
     max_epochs: Annotated[int, Field(ge=1, le=100_000)]
     patience: Annotated[int, Field(ge=1)]
-    """Epochs without a better validation loss before training stops."""
+    """Epochs without a better loss before training stops."""
+    judge: Literal["validation", "train"] = "validation"
+    """Whose loss says which weights are best. On videos never seen, the squared error of an
+    associator is least when it gives the same average to every picture; judged by `train`, its
+    answers differ."""
     augmentation: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Strength of random changes to the input; 0: none."""
 
@@ -220,7 +224,7 @@ CONTINUOUS = RunConfig(
         hidden=512,
         layers=2,
         fit=_CONTINUOUS_VAE_FIT.model_copy(
-            update={"kl_weight": 1e-5, "max_epochs": 200, "batch_size": 128}
+            update={"kl_weight": 1e-6, "max_epochs": 200, "batch_size": 128, "judge": "train"}
         ),
     ),
 )

@@ -148,10 +148,11 @@ def _trainer(
     stage: Stage, training: Batches, folder: Path, callbacks: list[Callback]
 ) -> lightning.Trainer:
     folder.mkdir(parents=True, exist_ok=True)
+    judged = f"{stage.fit_settings.judge}/loss"
     best = ModelCheckpoint(
         folder,
         filename=Path(BEST).stem,
-        monitor="validation/loss",
+        monitor=judged,
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
@@ -161,7 +162,9 @@ def _trainer(
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
-    stopping = EarlyStopping("validation/loss", patience=stage.fit_settings.patience)
+    stopping = EarlyStopping(
+        judged, patience=stage.fit_settings.patience, check_on_train_epoch_end=True
+    )
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     return lightning.Trainer(
         accelerator="auto",
