@@ -45,19 +45,28 @@ def test_colours_come_back_from_ycbcr(colour, matrix, full_range):
 @pytest.mark.parametrize(
     ("matrix", "full_range", "stated"),
     [
-        ("bt601", False, ""),
         ("bt601", False, "bt601"),
         ("bt709", False, "bt709"),
         ("bt709", True, "1:3:5:1"),
-        ("bt601", True, "1:0:0:0"),
+        ("bt601", True, "1:4:0:0"),
         ("bt2020", False, "bt2020"),
     ],
 )
 def test_a_stream_has_the_colours_that_it_states(matrix, full_range, stated, height):
-    caps = f",colorimetry={stated}" if stated else ""
     picture = striped(STRIPES, matrix, full_range, 96, height)
-    pixels = scaled(SQUEEZED, picture, 96, height, caps)
+    pixels = scaled(SQUEEZED, picture, 96, height, f",colorimetry={stated}")
     assert pixels.shape == (33, 33, 3)  # rows of 99 bytes, padded to 100 on the way
+    for column, colour in zip((5, 16, 27), STRIPES, strict=True):
+        assert near(pixels[16, column], colour)
+
+
+@pytest.mark.parametrize(
+    ("lines", "matrix"), [(48, "bt601"), (576, "bt601"), (578, "bt709"), (2160, "bt2020")]
+)
+@pytest.mark.parametrize(("full_range", "stated"), [(False, ""), (True, ",colorimetry=1:0:0:0")])
+def test_where_no_matrix_is_stated_the_height_as_decoded_decides(lines, matrix, full_range, stated):
+    picture = striped(STRIPES, matrix, full_range, 96, lines)
+    pixels = scaled(SQUEEZED, picture, 96, lines, stated)
     for column, colour in zip((5, 16, 27), STRIPES, strict=True):
         assert near(pixels[16, column], colour)
 
