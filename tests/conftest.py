@@ -168,7 +168,7 @@ def write_tiny_bundle(
         (folder / "graphs").mkdir()
         for name in GRAPH_NAMES:
             onnx.save(_graph(manifest, name, rng), str(folder / "graphs" / f"{name}.onnx"))
-        np.savez(folder / MEL_NAME, forward=forward, inverse=np.linalg.pinv(forward))
+        np.savez(folder / MEL_NAME, forward=forward, inverse=np.linalg.pinv(forward, rcond=1e-6))
         np.savez(
             folder / REPLAY_NAME,
             images=rng.integers(0, 256, pictures, np.uint8),

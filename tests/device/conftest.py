@@ -41,7 +41,7 @@ def _preset(analysis_rate_hz: int, hop: int, frames: int, grain_frames: int) -> 
         inversion=GrainInversion(frames=grain_frames, iterations=5),
     )
     bank = librosa.filters.mel(sr=analysis_rate_hz, n_fft=sound.n_fft, n_mels=sound.n_mels)
-    matrices = MelMatrices(bank, np.linalg.pinv(bank).astype(np.float32))
+    matrices = MelMatrices(bank, np.linalg.pinv(bank, rcond=1e-6).astype(np.float32))
     samples = _gliding_chord(analysis_rate_hz, (frames - 1) * hop)
     spectrum = librosa.stft(samples, n_fft=sound.n_fft, hop_length=hop)
     mel = sound.scale(bank @ np.abs(spectrum) ** 2)

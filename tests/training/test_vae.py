@@ -85,7 +85,7 @@ def test_divergence_has_known_values():
     zero = Code(torch.zeros(1, 3), torch.zeros(1, 3))
     assert zero.divergence().item() == 0
     moved = Code(torch.tensor([[1.0, 2.0, 0.0]]), torch.zeros(1, 3))
-    assert moved.divergence().item() == pytest.approx(2.5)
+    assert moved.divergence().item() == pytest.approx(2.5 / 3)
 
 
 def test_samples_of_a_code_have_its_mean_and_variance():

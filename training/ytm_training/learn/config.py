@@ -26,7 +26,7 @@ class Optimisation(Settings):
     schedule: Literal["constant", "cosine"]
     """`cosine` falls to a hundredth of the learning rate over `max_epochs`."""
     kl_weight: Annotated[float, Field(ge=0)]
-    """Weight of the divergence (nats, summed over the latent, mean over the batch) beside the
+    """Weight of the divergence (nats, mean over the latent's dimensions and the batch) beside the
     squared error (mean over all elements)."""
     batch_size: Annotated[int, Field(ge=2, le=4096)]
     max_epochs: Annotated[int, Field(ge=1, le=100_000)]
@@ -133,7 +133,7 @@ _PAPER_VAE_FIT = Optimisation(
     learning_rate=1e-4,
     schedule="constant",
     kl_weight=1e-4,
-    batch_size=32,
+    batch_size=16,
     max_epochs=1000,
     patience=8,
 )
@@ -181,7 +181,7 @@ _CONTINUOUS_VAE_FIT = Optimisation(
     optimiser="adamw",
     learning_rate=1e-3,
     schedule="cosine",
-    kl_weight=3e-6,
+    kl_weight=4e-4,
     batch_size=64,
     max_epochs=150,
     patience=40,
@@ -224,7 +224,7 @@ CONTINUOUS = RunConfig(
         hidden=512,
         layers=2,
         fit=_CONTINUOUS_VAE_FIT.model_copy(
-            update={"kl_weight": 1e-6, "max_epochs": 200, "batch_size": 128, "judge": "train"}
+            update={"kl_weight": 1e-4, "max_epochs": 200, "batch_size": 128, "judge": "train"}
         ),
     ),
 )

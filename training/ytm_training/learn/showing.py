@@ -37,7 +37,8 @@ SOUND_SECONDS = 2
 def mel_matrices(sound: SoundSpec) -> MelMatrices:
     """The filter bank of a sound spec, and its pseudo-inverse."""
     forward = mel_matrix(sound.analysis_rate_hz, sound.n_fft, sound.n_mels)
-    inverse = np.linalg.pinv(forward.astype(np.float64)).astype(np.float32)
+    # Empty and doubled bands make the bank rank-deficient; what is numerically nothing is cut off.
+    inverse = np.linalg.pinv(forward.astype(np.float64), rcond=1e-6).astype(np.float32)
     return MelMatrices(forward, inverse)
 
 

@@ -76,8 +76,8 @@ class Code(NamedTuple):
         return self.mean + noise * (0.5 * self.log_variance).exp()
 
     def divergence(self) -> Tensor:
-        """Kullback-Leibler divergence from the unit Gaussian: (n,), nats, summed over latents."""
-        return 0.5 * (self.mean**2 + self.log_variance.exp() - 1 - self.log_variance).sum(1)
+        """Kullback-Leibler divergence from the unit Gaussian: (n,), nats for each dimension."""
+        return 0.5 * (self.mean**2 + self.log_variance.exp() - 1 - self.log_variance).mean(1)
 
 
 class Encoder(nn.Module):
