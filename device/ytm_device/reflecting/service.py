@@ -11,8 +11,8 @@ from ytm_bundle.errors import DeviceError
 from ytm_device.bus.channel import Publisher
 from ytm_device.camera.choice import Camera
 from ytm_device.camera.source import CameraSource
-from ytm_device.reflecting.latency import ReflectStatistics
 from ytm_device.reflecting.reflector import Reflector
+from ytm_device.reflecting.statistics import ReflectStatistics
 from ytm_device.status import PERIOD_S, Value, write_status
 
 SERVICE = "reflect"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ytm_bundle.bundle import Bundle
 from ytm_device.bus.channel import Subscriber
-from ytm_device.latencies import Latencies
+from ytm_device.latency import LatencyHistogram
 from ytm_device.replay import Answer, Programme
 from ytm_device.screen.picture import Enlarger
 from ytm_device.screen.window import Window
@@ -65,7 +65,7 @@ class _Show:
         self._image = bundle.manifest.image
         self._enlarger = Enlarger(self._image, *window.size)
         self._programme = Programme(bundle)
-        self._latencies = Latencies()
+        self._latency = LatencyHistogram()
         self._shown: Answer | None = None
         self._frames = 0
         self._said_ns, self._said_frames = 0, 0
@@ -85,7 +85,7 @@ class _Show:
         self._window.show(on.image, self._enlarger)
         self._frames += 1
         if on.taken_ns is not None and on is not self._shown:
-            self._latencies.add(time.monotonic_ns() - on.taken_ns)
+            self._latency.add(time.monotonic_ns() - on.taken_ns)
         self._shown = on
 
     def status(self, now_ns: int) -> dict[str, Value]:
@@ -102,8 +102,8 @@ class _Show:
             "frames": self._frames,
             "frames_per_s": round(rate_hz, 1),
             "reflection_age_ms": None if taken_ns is None else (now_ns - taken_ns) / 1e6,
-            "frame_to_screen_p50_ms": self._latencies.percentile_ms(50),
-            "frame_to_screen_p95_ms": self._latencies.percentile_ms(95),
+            "frame_to_screen_p50_ms": self._latency.percentile_ms(50),
+            "frame_to_screen_p95_ms": self._latency.percentile_ms(95),
             "foreign_reflections": self._programme.foreign,
             "rejected_messages": self._subscriber.rejected,
         }

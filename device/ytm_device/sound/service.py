@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ytm_bundle.bundle import Bundle
 from ytm_device.bus.channel import Subscriber
-from ytm_device.latencies import Latencies
+from ytm_device.latency import LatencyHistogram
 from ytm_device.replay import Answer, Programme
 from ytm_device.sound.level import fade_out
 from ytm_device.sound.pcm import AlsaSink
@@ -63,7 +63,7 @@ class _Show:
         self._subscriber, self._sink = subscriber, sink
         self._player = Player(bundle.manifest.sound, bundle.mel_matrices())
         self._programme = Programme(bundle)
-        self._latencies = Latencies()
+        self._latency = LatencyHistogram()
         self._on: Answer | None = None
         self._heard: Answer | None = None
         self._samples = 0
@@ -76,7 +76,7 @@ class _Show:
         if on is not self._heard and self._player.sounding is on.mel:
             self._heard = on
             if on.taken_ns is not None:
-                self._latencies.add(time.monotonic_ns() - on.taken_ns)
+                self._latency.add(time.monotonic_ns() - on.taken_ns)
 
     def end(self) -> None:
         """Write one last period, fading to silence."""
@@ -99,8 +99,8 @@ class _Show:
             "samples": self._samples,
             "underruns": self._sink.underruns,
             "reflection_age_ms": None if taken_ns is None else (now_ns - taken_ns) / 1e6,
-            "frame_to_write_p50_ms": self._latencies.percentile_ms(50),
-            "frame_to_write_p95_ms": self._latencies.percentile_ms(95),
+            "frame_to_write_p50_ms": self._latency.percentile_ms(50),
+            "frame_to_write_p95_ms": self._latency.percentile_ms(95),
             "foreign_reflections": self._programme.foreign,
             "rejected_messages": self._subscriber.rejected,
         }
