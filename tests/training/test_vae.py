@@ -75,6 +75,16 @@ def test_a_vae_with_a_linear_path_begins_at_the_principal_components():
     assert (rebuilt - smeared).abs().max() < 0.02
 
 
+@torch.no_grad()
+def test_a_vae_without_one_begins_without_a_grid():
+    torch.manual_seed(0)
+    network = Vae(VaeShape((3, 16, 16), (4, 8), ((2, 2), (2, 2)), 4, 6)).eval()
+    network.decoder.last.bias.zero_()
+    picture = network.decoder(torch.randn(1, 6))
+    assert picture.std() > 1e-3
+    assert picture[..., ::2, ::2].numpy() == pytest.approx(picture[..., 1::2, 1::2].numpy())
+
+
 def test_principal_components_need_a_linear_path():
     shape = VaeShape((3, 16, 16), (4, 8), ((2, 2), (2, 2)), 4, 6)
     with pytest.raises(ValueError, match="no linear path"):

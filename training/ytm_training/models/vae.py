@@ -129,11 +129,13 @@ class Decoder(nn.Module):
         self.body = nn.Sequential(_block(shape.neck, shape.widths[-1], (1, 1)))
         inside = shape.widths[-1]
         for outside, stride in zip(channels[:-1], shape.strides[::-1], strict=False):
-            self.body.append(_block(inside, outside * stride[0] * stride[1], (1, 1)))
-            self.body.append(Unfold(stride))
+            block = _block(inside, outside * stride[0] * stride[1], (1, 1))
+            _begin_smoothly(block[0], stride)
+            self.body.extend([block, Unfold(stride)])
             inside = outside
         last = shape.strides[0]
         self.last = nn.Conv2d(inside, channels[-1] * last[0] * last[1], 3, padding=1)
+        _begin_smoothly(self.last, last)
         self.unfold = Unfold(last)
         self.linear: nn.Linear | None = None
         if shape.linear_pool:
@@ -213,3 +215,15 @@ def _block(inside: int, outside: int, stride: tuple[int, int]) -> nn.Sequential:
         nn.BatchNorm2d(outside),
         nn.ReLU(inplace=True),
     )
+
+
+@torch.no_grad()
+def _begin_smoothly(convolution: nn.Module, stride: tuple[int, int]) -> None:
+    """Let neighbours that `Unfold` makes of one place start equal, so that no grid shows.
+
+    Aitken et al., "Checkerboard artifact free sub-pixel convolution", 2017.
+    """
+    assert isinstance(convolution, nn.Conv2d)
+    count = stride[0] * stride[1]
+    first = convolution.weight.unflatten(0, (-1, count))[:, :1]
+    convolution.weight.copy_(first.expand(-1, count, -1, -1, -1).flatten(0, 1))
