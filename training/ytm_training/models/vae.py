@@ -225,5 +225,5 @@ def _begin_smoothly(convolution: nn.Module, stride: tuple[int, int]) -> None:
     """
     assert isinstance(convolution, nn.Conv2d)
     count = stride[0] * stride[1]
-    first = convolution.weight.unflatten(0, (-1, count))[:, :1]
-    convolution.weight.copy_(first.expand(-1, count, -1, -1, -1).flatten(0, 1))
+    # The channels of one place follow each other: the first of them stands for all.
+    convolution.weight.copy_(convolution.weight[::count].repeat_interleave(count, 0))
