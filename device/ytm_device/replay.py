@@ -49,13 +49,16 @@ class Programme:
     def __init__(self, bundle: Bundle) -> None:
         """Read the replay of `bundle`, whose reflections alone will be chosen."""
         self.foreign = 0
-        """Reflections ignored because another bundle made them."""
+        """Reflections ignored because another bundle made them, or they have not the sizes of this."""
         replay = bundle.replay()
         self._stills = [
             Answer(image, mel, None)
             for image, mel in zip(replay.reconstructions, replay.mels, strict=True)
         ]
-        self._bundle_id, self._spec = bundle.id, bundle.manifest.replay
+        manifest = bundle.manifest
+        self._bundle_id, self._spec = bundle.id, manifest.replay
+        self._image_shape = (manifest.image.height, manifest.image.width, 3)
+        self._mel_shape = manifest.sound.mel_shape
         self._newest: Answer | None = None
         self._arrived_ns = 0
 
@@ -66,13 +69,21 @@ class Programme:
             now_ns: CLOCK_MONOTONIC, in nanoseconds, never before an earlier call's.
             arrived: the reflection that came in since the last call, if any did.
         """
-        if arrived is not None and arrived.bundle_id != self._bundle_id:
-            self.foreign += 1
-        elif arrived is not None:
-            self._newest = Answer(arrived.image, arrived.mel, arrived.taken_ns)
-            self._arrived_ns = now_ns
+        if arrived is not None:
+            if self._fits(arrived):
+                self._newest = Answer(arrived.image, arrived.mel, arrived.taken_ns)
+                self._arrived_ns = now_ns
+            else:
+                self.foreign += 1
         if now_ns - self._arrived_ns > STALE_AFTER_S * _NS_PER_S:
             self._newest = None
         if self._newest is None:
             return self._stills[still_at(now_ns, self._spec.order, self._spec.dwell_s)]
         return self._newest
+
+    def _fits(self, reflection: Reflection) -> bool:
+        return (
+            reflection.bundle_id == self._bundle_id
+            and reflection.image.shape == self._image_shape
+            and reflection.mel.shape == self._mel_shape
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +23,7 @@ GraphName = Literal[
     "sound_encoder",
     "sound_decoder",
 ]
-GRAPH_NAMES: tuple[GraphName, ...] = (
-    "image_encoder",
-    "image_to_sound",
-    "sound_to_image",
-    "image_decoder",
-    "sound_encoder",
-    "sound_decoder",
-)
+GRAPH_NAMES: tuple[GraphName, ...] = get_args(GraphName)
 GRAPH_OUTPUTS: dict[GraphName, str] = {
     "image_encoder": "latent",
     "image_to_sound": "latent",

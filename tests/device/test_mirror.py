@@ -21,7 +21,6 @@ from ytm_device.camera.choice import Camera
 from ytm_device.mirror import FALLBACK_FILM, FALLBACK_S, film_instead
 from ytm_device.options import SERVICES, Options
 from ytm_device.run_dirs import private_run_dir, shared_run_dir
-from ytm_device.status import write_status
 from ytm_device.together.plan import Outputs, missing, plan
 from ytm_device.together.summary import summarise
 
@@ -196,6 +195,7 @@ def test_one_service_runs_alone(mirror, tmp_path, service):
     result = mirror(service, *flags[service], "--run-dir", run_dir, "--seconds", 1, "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout) == json.loads((run_dir / f"{service}.json").read_text())
+    assert not list(run_dir.glob(".*"))
 
 
 def test_with_nothing_to_show_it_on_the_mirror_becomes_a_film(mirror, tmp_path):
@@ -244,7 +244,7 @@ def test_an_interrupted_recording_leaves_nothing(tmp_path, environment, tiny_bun
         (["--headless", "--camera", "none.mp4"], 2, "--camera none.mp4: no such device"),
         (["--headless", "--camera", "/dev/video99"], 1, "reflect stopped: /dev/video99: is no"),
         (["--camera", "/dev/video99"], 2, "/dev/video99: neither a display nor a sound card"),
-        (["--record", "."], 2, "--record .: give the name of a file"),
+        (["--record", "."], 2, "error: .: give the name of a file that ends in .mp4"),
         (["--record", "/proc/film.mp4", "--camera", "demo"], 1, "/proc/film.mp4: "),
         (["--record", "film.mp4", "--camera", "/dev/video99"], 2, "never with a live camera"),
         (["--record", "film.mp4", "--headless"], 2, "--record: not with"),
@@ -341,13 +341,6 @@ def test_what_was_not_measured_is_said_as_such():
     ) | {"reflections": 0, "dropped": 0}
     assert "0 reflections, - a second" in summarise({"reflect": status})
     assert summarise({}) == "nothing was mirrored"
-
-
-def test_a_status_is_replaced_whole(tmp_path):
-    write_status(tmp_path, "sound", {"samples": 1})
-    write_status(tmp_path, "sound", {"samples": 2})
-    assert json.loads((tmp_path / "sound.json").read_text()) == {"samples": 2}
-    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_run_folders_are_private(tmp_path, monkeypatch):

@@ -132,13 +132,22 @@ def test_a_live_camera_is_never_recorded(tiny_bundle, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["folder.mp4", "film.txt", "file.mp4/film.mp4"])
-def test_a_place_where_no_film_can_be_is_refused(name, tiny_bundle, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("folder.mp4", "folder.mp4: give the name of a file that ends in .mp4"),
+        ("film.txt", "film.txt: give the name of a file that ends in .mp4"),
+        ("file.mp4/film.mp4", "file.mp4 cannot be written to; give another place"),
+    ],
+)
+def test_a_place_where_no_film_can_be_is_refused(name, complaint, tiny_bundle, tmp_path):
     (tmp_path / "folder.mp4").mkdir()
     (tmp_path / "file.mp4").write_text("here before")
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UsageError, match="--record"):
+    with pytest.raises(UsageError) as refused:
         record(tiny_bundle, choose_camera("demo"), tmp_path / name, 0.1, threading.Event())
+    assert str(refused.value).startswith(f"{tmp_path / name}: ")
+    assert str(refused.value).endswith(complaint)
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / "file.mp4").read_text() == "here before"
 

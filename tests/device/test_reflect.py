@@ -155,9 +155,3 @@ def test_nothing_of_a_visitor_is_left_in_the_run_folder(tiny_bundle, tmp_path):
     values = read_status(run_dir, "reflect").values()
     assert all(isinstance(value, (int, float, str, type(None))) for value in values)
     assert max(len(str(value)) for value in values) <= 64
-
-
-def test_a_status_that_cannot_be_read_says_nothing(tmp_path: Path):
-    assert read_status(tmp_path, "reflect") == {}
-    (tmp_path / "reflect.json").write_text("{half")
-    assert read_status(tmp_path, "reflect") == {}

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -36,7 +39,7 @@ def test_each_still_stays_as_long_as_it_should(turn: int, order: list[int], dwel
     assert still_at(last_ns, order, dwell_ms / 1000) == expected
 
 
-def _reflection(bundle: Bundle, bundle_id: str | None = None) -> Reflection:
+def _reflection(bundle: Bundle) -> Reflection:
     image = bundle.manifest.image
     return Reflection(
         image=np.full((image.height, image.width, 3), 9, np.uint8),
@@ -45,7 +48,7 @@ def _reflection(bundle: Bundle, bundle_id: str | None = None) -> Reflection:
         presence_since_ns=0,
         taken_ns=5,
         sequence=1,
-        bundle_id=bundle.id if bundle_id is None else bundle_id,
+        bundle_id=bundle.id,
     )
 
 
@@ -80,8 +83,19 @@ def test_a_still_is_the_same_object_while_it_is_on(tiny_bundle: Bundle) -> None:
     assert programme.at(0, None) is not programme.at(dwell_ns, None)
 
 
-def test_reflections_of_another_bundle_are_counted_and_ignored(tiny_bundle: Bundle) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bundle_id": "0" * 64},
+        {"image": np.zeros((32, 31, 3), np.uint8)},
+        {"mel": np.zeros((16, 9), np.float32)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_reflections_that_are_not_of_this_bundle_are_counted_and_ignored(
+    tiny_bundle: Bundle, change: dict[str, Any]
+) -> None:
     programme = Programme(tiny_bundle)
-    answer = programme.at(0, _reflection(tiny_bundle, bundle_id="0" * 64))
+    answer = programme.at(0, replace(_reflection(tiny_bundle), **change))
     assert _is_still(answer, tiny_bundle, 0)
     assert programme.foreign == 1

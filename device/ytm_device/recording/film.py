@@ -88,10 +88,10 @@ def check_writable(path: Path) -> None:
         UsageError: it is a folder, has no `.mp4` name, or its folder cannot be written to.
     """
     if path.is_dir() or path.suffix.lower() != ".mp4":
-        raise UsageError(f"--record {path}: give the name of a file that ends in .mp4")
+        raise UsageError(f"{path}: give the name of a file that ends in .mp4")
     ancestor = next(parent for parent in path.absolute().parents if parent.exists())
     if not ancestor.is_dir() or not os.access(ancestor, os.W_OK):
-        raise UsageError(f"--record {path}: {ancestor} cannot be written to; give another place")
+        raise UsageError(f"{path}: {ancestor} cannot be written to; give another place")
 
 
 def _description(sound_rate_hz: int) -> str:

@@ -13,7 +13,7 @@ from ytm_device.camera.choice import Camera
 from ytm_device.camera.source import CameraSource
 from ytm_device.reflecting.reflector import Reflector
 from ytm_device.reflecting.statistics import ReflectStatistics
-from ytm_device.status import PERIOD_S, Value, write_status
+from ytm_device.status import StatusReporter, Value
 
 SERVICE = "reflect"
 NO_PICTURE_S = 10.0
@@ -41,14 +41,13 @@ def run(
             "camera": source.name,
             "backend": reflector.backend,
         }
-        said_s = -PERIOD_S
+        reporter = StatusReporter(run_dir, SERVICE)
         while not stop.is_set():
             if _answer(source, reflector, publisher, statistics, stop):
-                now_s = time.monotonic()
-                if now_s - said_s >= PERIOD_S:
-                    write_status(run_dir, SERVICE, about | statistics.fields())
-                    said_s = now_s
-        write_status(run_dir, SERVICE, about | statistics.fields())
+                now_ns = time.monotonic_ns()
+                if reporter.due(now_ns):
+                    reporter.report(now_ns, about | statistics.fields())
+        reporter.report(time.monotonic_ns(), about | statistics.fields())
 
 
 def _answer(

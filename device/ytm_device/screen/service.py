@@ -12,7 +12,7 @@ from ytm_device.latency import LatencyHistogram
 from ytm_device.replay import Answer, Programme
 from ytm_device.screen.picture import Enlarger
 from ytm_device.screen.window import Window
-from ytm_device.status import PERIOD_S, Value, write_status
+from ytm_device.status import PERIOD_S, StatusReporter, Value
 
 SERVICE = "screen"
 LOOK_RATE_HZ = 60
@@ -35,7 +35,7 @@ def run(
     Args:
         bundle: says what the pictures are and holds the replay.
         endpoint: where reflections are published.
-        run_dir: folder of the status, replaced once a second.
+        run_dir: folder of the status, replaced once a second and at the end.
         window: a resizable window instead of the whole screen.
         headless: no screen; everything but the showing is done.
         stop: looked at `LOOK_RATE_HZ` times a second.
@@ -46,15 +46,16 @@ def run(
     with Window(window=window, headless=headless) as opened, Subscriber(endpoint) as subscriber:
         show = _Show(bundle, subscriber, opened)
         look_ns = _NS_PER_S // LOOK_RATE_HZ
-        say_at_ns = 0
+        reporter = StatusReporter(run_dir, SERVICE)
         while not stop.is_set():
             now_ns = time.monotonic_ns()
             if show.turn(now_ns):
                 stop.set()
-            if now_ns >= say_at_ns:
-                write_status(run_dir, SERVICE, show.status(now_ns))
-                say_at_ns = now_ns + round(PERIOD_S * _NS_PER_S)
+            if reporter.due(now_ns):
+                reporter.report(now_ns, show.status(now_ns))
             stop.wait(max(0, now_ns + look_ns - time.monotonic_ns()) / _NS_PER_S)
+        now_ns = time.monotonic_ns()
+        reporter.report(now_ns, show.status(now_ns))
 
 
 class _Show:
@@ -68,7 +69,8 @@ class _Show:
         self._latency = LatencyHistogram()
         self._shown: Answer | None = None
         self._frames = 0
-        self._said_ns, self._said_frames = 0, 0
+        self._counted_ns, self._counted_frames = time.monotonic_ns(), 0
+        self._rate_hz: float | None = None
 
     def turn(self, now_ns: int) -> bool:
         """Show what is on, if it is not yet shown; True if the people want to leave."""
@@ -91,19 +93,24 @@ class _Show:
     def status(self, now_ns: int) -> dict[str, Value]:
         """Say how it goes; ages and latencies in milliseconds."""
         taken_ns = None if self._shown is None else self._shown.taken_ns
-        elapsed_s = (now_ns - self._said_ns) / _NS_PER_S
-        rate_hz = (self._frames - self._said_frames) / elapsed_s
-        self._said_ns, self._said_frames = now_ns, self._frames
         return {
             "mode": "replay" if taken_ns is None else "mirror",
             "driver": self._window.driver,
             "width": self._enlarger.width,
             "height": self._enlarger.height,
             "frames": self._frames,
-            "frames_per_s": round(rate_hz, 1),
+            "frames_per_s": self._frames_per_s(now_ns),
             "reflection_age_ms": None if taken_ns is None else (now_ns - taken_ns) / 1e6,
             "frame_to_screen_p50_ms": self._latency.percentile_ms(50),
             "frame_to_screen_p95_ms": self._latency.percentile_ms(95),
             "foreign_reflections": self._programme.foreign,
             "rejected_messages": self._subscriber.rejected,
         }
+
+    def _frames_per_s(self, now_ns: int) -> float | None:
+        """Pictures shown a second, lately; None before a whole period has been counted."""
+        elapsed_s = (now_ns - self._counted_ns) / _NS_PER_S
+        if elapsed_s >= PERIOD_S:
+            self._rate_hz = round((self._frames - self._counted_frames) / elapsed_s, 1)
+            self._counted_ns, self._counted_frames = now_ns, self._frames
+        return self._rate_hz

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 
 from ytm_bundle.errors import DeviceError
+from ytm_device.owner import Owner
 from ytm_device.screen.picture import Enlarger
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
@@ -43,7 +43,7 @@ class Happened:
     """It was resized or came into sight, so that what it shows must be drawn again."""
 
 
-class Window:
+class Window(Owner):
     """A screen, a window on it, or memory that nobody sees. Made, used and closed in one thread."""
 
     def __init__(self, *, window: bool, headless: bool) -> None:
@@ -93,17 +93,6 @@ class Window:
     def close(self) -> None:
         """Give the screen back."""
         pygame.display.quit()
-
-    def __enter__(self) -> Window:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _pixels(self) -> Pixels:
         """The surface's memory, uint8 (height, width, 4); it stays locked while this is held."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from types import TracebackType
 
 import alsaaudio
 import numpy as np
 import numpy.typing as npt
 
 from ytm_bundle.errors import DeviceError
-from ytm_device.sound.sink import PERIOD, PERIODS
+from ytm_device.sound.sink import PERIOD, PERIODS, Sink
 
 Array = npt.NDArray[np.float32]
 Samples16 = npt.NDArray[np.int16]
@@ -24,7 +23,7 @@ _SEED = 16
 _PROBE_RATE_HZ = 48000
 
 
-class AlsaSink:
+class AlsaSink(Sink):
     """A `Sink` on an ALSA PCM: 16 bits, the same in every channel."""
 
     def __init__(self, name: str, rate_hz: int) -> None:
@@ -80,17 +79,6 @@ class AlsaSink:
     def close(self) -> None:
         """See `Sink.close`."""
         self._pcm.close()
-
-    def __enter__(self) -> AlsaSink:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _write_once(self, frames: Samples16) -> int:
         try:

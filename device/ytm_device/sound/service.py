@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,9 @@ from ytm_device.sound.level import fade_out
 from ytm_device.sound.pcm import AlsaSink
 from ytm_device.sound.player import Player
 from ytm_device.sound.sink import ClockedNullSink, Sink
-from ytm_device.status import PERIOD_S, Value, write_status
+from ytm_device.status import StatusReporter, Value
 
 SERVICE = "sound"
-_NS_PER_S = 1_000_000_000
 Array = npt.NDArray[np.float32]
 
 
@@ -33,7 +31,7 @@ def run(
     Args:
         bundle: says what the sound is and holds the replay.
         endpoint: where reflections are published.
-        run_dir: folder of the status, replaced once a second.
+        run_dir: folder of the status, replaced once a second and at the end.
         pcm: ALSA name of the PCM to play on; None plays to nobody, at a card's pace.
         stop: looked at once a period.
 
@@ -41,19 +39,18 @@ def run(
         DeviceError: the PCM cannot be opened or breaks.
     """
     rate_hz = bundle.manifest.sound.playback_rate_hz
-    sink: AbstractContextManager[Sink] = (
-        ClockedNullSink(rate_hz) if pcm is None else AlsaSink(pcm, rate_hz)
-    )
-    with sink as opened, Subscriber(endpoint) as subscriber:
-        show = _Show(bundle, subscriber, opened)
-        say_at_ns = 0
+    sink: Sink = ClockedNullSink(rate_hz) if pcm is None else AlsaSink(pcm, rate_hz)
+    with sink, Subscriber(endpoint) as subscriber:
+        show = _Show(bundle, subscriber, sink)
+        reporter = StatusReporter(run_dir, SERVICE)
         while not stop.is_set():
             now_ns = time.monotonic_ns()
             show.turn(now_ns)
-            if now_ns >= say_at_ns:
-                write_status(run_dir, SERVICE, show.status(now_ns))
-                say_at_ns = now_ns + round(PERIOD_S * _NS_PER_S)
+            if reporter.due(now_ns):
+                reporter.report(now_ns, show.status(now_ns))
         show.end()
+        now_ns = time.monotonic_ns()
+        reporter.report(now_ns, show.status(now_ns))
 
 
 class _Show:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import Protocol
+from abc import abstractmethod
 
 import numpy as np
 import numpy.typing as npt
+
+from ytm_device.owner import Owner
 
 Array = npt.NDArray[np.float32]
 
@@ -18,7 +19,7 @@ PERIODS = 6
 _NS_PER_S = 1_000_000_000
 
 
-class Sink(Protocol):
+class Sink(Owner):
     """Takes samples, a period at a time. Made, used and closed in one thread."""
 
     name: str
@@ -31,20 +32,20 @@ class Sink(Protocol):
     underruns: int
     """How often it ran dry since it was opened."""
 
+    @abstractmethod
     def write(self, samples: Array) -> None:
         """Take float32 (period,) in [-1, 1]; waits until there is room for them.
 
         Raises:
             DeviceError: it is gone or broken.
         """
-        ...
 
+    @abstractmethod
     def close(self) -> None:
         """Let what was written be heard, then release the device."""
-        ...
 
 
-class ClockedNullSink:
+class ClockedNullSink(Sink):
     """A `Sink` that nobody hears, as fast as a sound card: for machines that have none."""
 
     def __init__(self, rate_hz: int) -> None:
@@ -71,17 +72,6 @@ class ClockedNullSink:
 
     def close(self) -> None:
         """See `Sink.close`."""
-
-    def __enter__(self) -> ClockedNullSink:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _start(self, now_ns: int) -> None:
         self._started_ns, self._written = now_ns, 0
