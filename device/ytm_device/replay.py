@@ -49,7 +49,7 @@ class Programme:
     def __init__(self, bundle: Bundle) -> None:
         """Read the replay of `bundle`, whose reflections alone will be chosen."""
         self.foreign = 0
-        """Reflections ignored because another bundle made them, or they have not the sizes of this."""
+        """Reflections ignored because another bundle made them, or one of other sizes."""
         replay = bundle.replay()
         self._stills = [
             Answer(image, mel, None)

@@ -99,7 +99,9 @@ def test_a_reflection_reaches_the_screen_and_escape_leaves(
         thread.join(HANG_S)
         assert stop.is_set()
         assert not thread.is_alive()
-    assert read_status(tmp_path, "screen")["driver"] == "x11"
+    last = read_status(tmp_path, "screen")
+    assert (last["driver"], last["mode"]) == ("x11", "mirror")
+    assert last["frame_to_screen_p50_ms"] > 0
 
 
 def test_the_replay_is_on_screen_when_nobody_answers(
