@@ -121,3 +121,47 @@ def screen(x_server: Screen, monkeypatch: pytest.MonkeyPatch) -> Screen:
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setenv("DISPLAY", x_server.display)
     return x_server
+
+
+CARD = """
+pcm_type.paced {{ lib "{library}" }}
+pcm.card {{ type paced file "{folder}/card.raw" rate 48000 channels 2 period 256 }}
+pcm.card44 {{ type paced file "{folder}/card44.raw" rate 44100 channels 1 period 300 }}
+pcm.!default {{ type plug slave.pcm card44 hint {{ show on description "for tests" }} }}
+"""
+
+
+@pytest.fixture(scope="session")
+def card_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plug-in of `paced_pcm.c`, compiled."""
+    if shutil.which("gcc") is None or not Path("/usr/include/alsa/asoundlib.h").exists():
+        pytest.skip("needs gcc and libasound2-dev to build a sound card")
+    library = tmp_path_factory.mktemp("alsa") / "libpaced.so"
+    source = Path(__file__).with_name("paced_pcm.c")
+    options = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-DPIC"]
+    subprocess.run(["gcc", *options, "-o", library, source, "-lasound"], check=True, timeout=HANG_S)
+    return library
+
+
+@pytest.fixture
+def paced_cards(tmp_path: Path, card_library: Path) -> Path:
+    """Configuration of ALSA with a paced card of 48 kHz, one of 44.1 kHz, and it as `default`."""
+    configuration = tmp_path / "asound.conf"
+    configuration.write_text(CARD.format(folder=tmp_path, library=card_library))
+    return configuration
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Neither a display nor a sound card, and a runtime folder to look into."""
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
+    no_cards = tmp_path / "no-cards.conf"
+    no_cards.touch()
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+    kept = {name: value for name, value in os.environ.items() if name not in hidden}
+    return kept | {
+        "XDG_RUNTIME_DIR": str(runtime),
+        "ALSA_CONFIG_PATH": str(no_cards),
+        "OMP_NUM_THREADS": "1",
+    }

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -27,25 +26,7 @@ CONFIGURATION = """
 pcm.nothing {{ type null }}
 pcm.recorded {{ type file slave.pcm nothing file "{folder}/recorded.raw" format raw }}
 """
-CARD = """
-pcm_type.paced {{ lib "{library}" }}
-pcm.card {{ type paced file "{folder}/card.raw" rate 48000 channels 2 period 256 }}
-pcm.card44 {{ type paced file "{folder}/card44.raw" rate 44100 channels 1 period 300 }}
-pcm.!default {{ type plug slave.pcm card44 hint {{ show on description "for tests" }} }}
-"""
 Child = Callable[[str], dict[str, object]]
-
-
-@pytest.fixture(scope="session")
-def card_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The plug-in of `paced_pcm.c`, compiled."""
-    if shutil.which("gcc") is None or not Path("/usr/include/alsa/asoundlib.h").exists():
-        pytest.skip("needs gcc and libasound2-dev to build a sound card")
-    library = tmp_path_factory.mktemp("alsa") / "libpaced.so"
-    source = Path(__file__).with_name("paced_pcm.c")
-    options = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-DPIC"]
-    subprocess.run(["gcc", *options, "-o", library, source, "-lasound"], check=True, timeout=HANG_S)
-    return library
 
 
 def _run(code: str, configuration: Path) -> dict[str, object]:
@@ -77,11 +58,9 @@ def files(tmp_path: Path) -> Child:
 
 
 @pytest.fixture
-def cards(tmp_path: Path, card_library: Path) -> Child:
+def cards(paced_cards: Path) -> Child:
     """Runs code where there is a paced card of 48 kHz, one of 44.1 kHz, and it as `default`."""
-    configuration = tmp_path / "asound.conf"
-    configuration.write_text(CARD.format(folder=tmp_path, library=card_library))
-    return lambda code: _run(code, configuration)
+    return lambda code: _run(code, paced_cards)
 
 
 WRITE_NOISE = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,8 @@ def run_together(
     The seconds count from when every service is up. At the end all have stopped.
 
     Raises:
-        DeviceError: a service failed or did not come up; it is named with its last error.
+        DeviceError: a service failed, did not come up or had to be killed; it is named with its
+            last error.
     """
     with ExitStack() as stack:
         members = [
@@ -43,6 +45,10 @@ def run_together(
                     break
         for member in members:
             member.stop()
+    for member in members:
+        # One that was stopped before it had begun to listen for signals ended by the signal.
+        if member.exit_code not in (0, -signal.SIGTERM):
+            raise _stopped(member)
 
 
 def _wait_until_up(members: Sequence[Member], run_dir: Path, stop: threading.Event) -> bool:
@@ -66,5 +72,9 @@ def _left(members: Sequence[Member]) -> bool:
     ended = [member for member in members if member.exit_code is not None]
     for member in ended:
         if member.exit_code != 0 or member.name != _LEAVES:
-            raise DeviceError(f"{member.name} stopped: {member.why()}")
+            raise _stopped(member)
     return bool(ended)
+
+
+def _stopped(member: Member) -> DeviceError:
+    return DeviceError(f"{member.name} stopped: {member.why()}")

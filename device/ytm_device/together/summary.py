@@ -16,7 +16,7 @@ def summarise(statuses: Statuses) -> str:
     said = [
         part(statuses[name]) for name, part in zip(names, parts, strict=True) if statuses.get(name)
     ]
-    return "; ".join(said) or "nothing was mirrored"
+    return "; ".join(said) or "no service has said how it went"
 
 
 def _reflect(status: Mapping[str, Value]) -> str:
