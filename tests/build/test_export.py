@@ -57,7 +57,7 @@ def test_golden_vectors_tell_the_stills_apart(built):
     assert np.abs(pictures[0] - pictures[1:]).mean() > 0.01
 
 
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("count", [1, 2])
 def test_the_batch_is_free(built, count):
     with open_bundle(built[0]) as bundle:
         for name in GRAPH_NAMES:
