@@ -38,7 +38,7 @@ def command(function: Callable[..., Any]) -> Callable[[], None]:
             function(*arguments, **flags)
         except KeyboardInterrupt:
             # Caught here, since typer would call it "Aborted!" and exit with 1.
-            say("interrupted; run the same command again to continue")
+            say("interrupted; the same command again goes on from what is finished")
             raise typer.Exit(EXIT_INTERRUPTED) from None
 
     def main() -> None:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 FALLBACK_FILM = Path("mirror.mp4")
 """Rendered, in the current folder, where the mirror can be neither seen nor heard."""
-FALLBACK_S = 10.0
 
 
 def _mirror(
@@ -100,8 +99,12 @@ def _all(bundle: Bundle, options: Options, stop: threading.Event) -> dict[str, A
         return _record(bundle, options, options.record, stop)
     outputs = find_outputs(options)
     if not (options.headless or outputs.screen or outputs.pcm):
-        say("neither a display nor a sound card is found: rendering the mirror to a film instead")
-        return _record(bundle, film_instead(options), FALLBACK_FILM, stop)
+        instead = film_instead(options)
+        say(
+            f"neither a display nor a sound card is found: rendering {instead.seconds:g} s of the"
+            f" mirror of {instead.camera} to {FALLBACK_FILM} instead"
+        )
+        return _record(bundle, instead, FALLBACK_FILM, stop)
     for line in missing(outputs, options):
         say(line)
     return _mirror_together(bundle, options, outputs, stop)
@@ -114,6 +117,7 @@ def film_instead(options: Options) -> Options:
         UsageError: a camera is wanted, which is never recorded.
     """
     from ytm_device.camera.choice import choose_camera
+    from ytm_device.recording.render import DRAWN_S
 
     camera = options.camera or "demo"
     if choose_camera(camera).kind == "device":
@@ -121,9 +125,7 @@ def film_instead(options: Options) -> Options:
             f"--camera {camera}: neither a display nor a sound card is found to mirror it on;"
             " connect one, or give --headless"
         )
-    return replace(
-        options, camera=camera, record=FALLBACK_FILM, seconds=options.seconds or FALLBACK_S
-    )
+    return replace(options, camera=camera, record=FALLBACK_FILM, seconds=options.seconds or DRAWN_S)
 
 
 def _record(bundle: Bundle, options: Options, path: Path, stop: threading.Event) -> dict[str, Any]:

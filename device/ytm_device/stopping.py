@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -25,10 +26,15 @@ def stopping(
             die, even by SIGKILL, and leave this process behind.
     """
     stop = threading.Event()
+    # A handler interrupts the main thread anywhere, also where it holds the event's own lock: it
+    # cannot set the event without a deadlock. A SimpleQueue may be interrupted by its own `put`.
+    asked: SimpleQueue[None] = SimpleQueue()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
+        asked.put(None)
 
+    setter = threading.Thread(target=_set_when_asked, args=(asked, stop), daemon=True)
+    setter.start()
     before = {number: signal.signal(number, on_signal) for number in SIGNALS}
     timer = threading.Timer(seconds or 0, stop.set)
     timer.daemon = True
@@ -42,6 +48,13 @@ def stopping(
         timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
+        asked.put(None)
+        setter.join()
+
+
+def _set_when_asked(asked: SimpleQueue[None], stop: threading.Event) -> None:
+    asked.get()
+    stop.set()
 
 
 def _watch_input(stop: threading.Event) -> None:

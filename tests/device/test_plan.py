@@ -9,8 +9,9 @@ import pytest
 
 from ytm_bundle.errors import UsageError
 from ytm_device.camera.choice import Camera
-from ytm_device.mirror import FALLBACK_FILM, FALLBACK_S, film_instead
+from ytm_device.mirror import FALLBACK_FILM, film_instead
 from ytm_device.options import Options
+from ytm_device.recording.render import DRAWN_S
 from ytm_device.run_dirs import private_run_dir, shared_run_dir
 from ytm_device.together.plan import Outputs, missing, plan
 from ytm_device.together.summary import summarise
@@ -75,7 +76,7 @@ def test_run_folders_are_private(tmp_path, monkeypatch):
 
 def test_where_there_is_nothing_a_film_of_the_drawn_visitor_is_made():
     made = film_instead(Options())
-    assert (made.camera, made.record, made.seconds) == ("demo", FALLBACK_FILM, FALLBACK_S)
+    assert (made.camera, made.record, made.seconds) == ("demo", FALLBACK_FILM, DRAWN_S)
     assert film_instead(Options(seconds=3)).seconds == 3
     with pytest.raises(UsageError, match="neither a display"):
         film_instead(Options(camera="/dev/video0"))

@@ -11,6 +11,7 @@ import numpy as np
 import pygame
 import pytest
 
+from waiting import HANG_S, wait_for
 from ytm_bundle.bundle import Bundle
 from ytm_bundle.errors import DeviceError
 from ytm_device.bus.channel import Publisher
@@ -19,8 +20,6 @@ from ytm_device.screen import service
 from ytm_device.screen.picture import Enlarger
 from ytm_device.screen.window import HEADLESS_SIZE
 from ytm_device.status import read_status
-
-HANG_S = 60
 
 
 def _reflection(bundle: Bundle, colour: tuple[int, int, int]) -> Reflection:
@@ -58,15 +57,6 @@ def _running(
         assert not thread.is_alive()
 
 
-def _wait_for(condition: Callable[[], Any], meanwhile: Callable[[], None] = lambda: None) -> Any:
-    deadline_s = time.monotonic() + HANG_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline_s, "it never came"
-        meanwhile()
-        time.sleep(0.02)
-    return found
-
-
 def _alike(shown: np.ndarray, expected: np.ndarray) -> bool:
     """OpenCV rounds pictures of three and of four channels differently here and there."""
     return int(np.abs(shown.astype(int) - expected).max()) <= 1
@@ -90,7 +80,7 @@ def test_a_reflection_reaches_the_screen_and_escape_leaves(
         Publisher(f"ipc://{tmp_path}/reflections") as publisher,
         _running(tiny_bundle, tmp_path, headless=False) as (thread, stop),
     ):
-        _wait_for(
+        wait_for(
             lambda: _alike(screen.pixels(), expected),
             lambda: publisher.publish(reflection),
         )
@@ -111,7 +101,7 @@ def test_the_replay_is_on_screen_when_nobody_answers(
     enlarger = Enlarger(tiny_bundle.manifest.image, width, height)
     stills = [enlarger.render(image) for image in tiny_bundle.replay().reconstructions]
     with _running(tiny_bundle, tmp_path, headless=False):
-        _wait_for(lambda: any(_alike(screen.pixels(), still) for still in stills))
+        wait_for(lambda: any(_alike(screen.pixels(), still) for still in stills))
 
 
 def test_the_status_tells_mirror_from_replay(tiny_bundle: Bundle, tmp_path: Path) -> None:
@@ -119,13 +109,13 @@ def test_the_status_tells_mirror_from_replay(tiny_bundle: Bundle, tmp_path: Path
         Publisher(f"ipc://{tmp_path}/reflections") as publisher,
         _running(tiny_bundle, tmp_path, headless=True),
     ):
-        replay = _wait_for(_status_when(tmp_path, lambda status: status["frames"] > 0))
+        replay = wait_for(_status_when(tmp_path, lambda status: status["frames"] > 0))
         assert (replay["mode"], replay["reflection_age_ms"]) == ("replay", None)
         assert (replay["driver"], replay["width"], replay["height"]) == (
             "offscreen",
             *HEADLESS_SIZE,
         )
-        mirror = _wait_for(
+        mirror = wait_for(
             _status_when(tmp_path, lambda status: status["mode"] == "mirror"),
             lambda: publisher.publish(_reflection(tiny_bundle, (1, 2, 3))),
         )
@@ -133,7 +123,7 @@ def test_the_status_tells_mirror_from_replay(tiny_bundle: Bundle, tmp_path: Path
         assert mirror["frames_per_s"] > 0
         assert mirror["reflection_age_ms"] >= 0
         assert 0 < mirror["frame_to_screen_p50_ms"] <= mirror["frame_to_screen_p95_ms"]
-        _wait_for(_status_when(tmp_path, lambda status: status["mode"] == "replay"))
+        wait_for(_status_when(tmp_path, lambda status: status["mode"] == "replay"))
 
 
 def test_a_missing_screen_is_named(

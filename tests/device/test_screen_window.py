@@ -1,20 +1,18 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pygame
 import pytest
 
+from waiting import wait_for
 from ytm_bundle.errors import DeviceError
 from ytm_bundle.manifest import ImageSpec
 from ytm_device.screen.picture import Enlarger
 from ytm_device.screen.window import HEADLESS_SIZE, WINDOW_SIZE, Window, display_available
 
-HANG_S = 30
 SQUEEZE = ImageSpec(width=16, height=16, fit="squeeze")
 
 
@@ -34,13 +32,6 @@ def _quarters() -> np.ndarray:
     return picture
 
 
-def _wait_for(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + HANG_S
-    while not condition():
-        assert time.monotonic() < deadline_s, "nothing came"
-        time.sleep(0.01)
-
-
 def _event(window: Window, happened: str) -> bool:
     return bool(getattr(window.poll(), happened))
 
@@ -50,10 +41,10 @@ def test_the_whole_screen_shows_the_mirrored_picture(screen: Any) -> None:
         assert window.driver == "x11"
         assert window.size == screen.pixels().shape[1::-1]
         enlarger = Enlarger(SQUEEZE, *window.size)
-        _wait_for(lambda: _event(window, "uncovered"))
+        wait_for(lambda: _event(window, "uncovered"))
         window.show(_quarters(), enlarger)
         expected = enlarger.render(_quarters())
-        _wait_for(lambda: np.abs(screen.pixels().astype(int) - expected).max() <= 1)
+        wait_for(lambda: np.abs(screen.pixels().astype(int) - expected).max() <= 1)
 
 
 def test_the_pointer_is_hidden(screen: Any) -> None:
@@ -66,9 +57,9 @@ def test_the_pointer_is_hidden(screen: Any) -> None:
 def test_a_window_can_be_resized(screen: Any, size: tuple[int, int]) -> None:
     with Window(window=True, headless=False) as window:
         assert window.size == WINDOW_SIZE
-        _wait_for(lambda: _event(window, "uncovered"))
+        wait_for(lambda: _event(window, "uncovered"))
         pygame.Window.from_display_module().size = size
-        _wait_for(lambda: _event(window, "uncovered") and window.size == size)
+        wait_for(lambda: _event(window, "uncovered") and window.size == size)
         window.show(_quarters(), Enlarger(SQUEEZE, *size))
 
 

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from waiting import HANG_S, wait_for
 from ytm_bundle.bundle import Bundle
 from ytm_bundle.errors import DeviceError
 from ytm_device.bus.channel import Publisher
@@ -19,7 +21,6 @@ from ytm_device.frame import Reflection
 from ytm_device.sound import service
 from ytm_device.status import read_status
 
-HANG_S = 60
 PLAY_A_WHILE = """
 import sys, threading
 from pathlib import Path
@@ -59,15 +60,12 @@ def _running(bundle: Bundle, endpoint: str, run_dir: Path) -> Iterator[None]:
         assert not thread.is_alive()
 
 
-def _status_when(run_dir: Path, condition: Callable[[dict], bool], meanwhile=lambda: None) -> dict:
-    deadline_s = time.monotonic() + HANG_S
-    while time.monotonic() < deadline_s:
-        meanwhile()
+def _status_when(run_dir: Path, condition: Callable[[dict], Any], meanwhile=bool) -> dict:
+    def find() -> dict | None:
         status = read_status(run_dir, "sound")
-        if status and condition(status):
-            return status
-        time.sleep(0.02)
-    raise AssertionError(f"never said so: {status}")
+        return status if status and condition(status) else None
+
+    return wait_for(find, meanwhile)
 
 
 def test_the_newest_reflection_is_played_and_the_replay_otherwise(

@@ -15,11 +15,14 @@ from waiting import HANG_S, wait_for
 from ytm_device.stopping import SIGNALS, stopping
 
 WAITING_OFTEN = """
+import os
 from ytm_device.stopping import stopping
 with stopping() as stop:
     print("waiting", flush=True)
     for _ in range(200_000):
         stop.wait(0)
+    stop.wait()
+    os._exit(0)  # while signals are still caught
 """
 UNTIL_INPUT_ENDS = """
 from ytm_device.stopping import stopping

@@ -5,9 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 from ytm_bundle.errors import DeviceError
 from ytm_device.engines.engine import Tensor
+
+_FAILURES = (
+    ValueError,
+    RuntimeError,
+    failures.EPFail,
+    failures.Fail,
+    failures.InvalidArgument,
+    failures.InvalidGraph,
+    failures.InvalidProtobuf,
+    failures.NoModel,
+    failures.NoSuchFile,
+    failures.NotImplemented,
+    failures.RuntimeException,
+)
+"""What ONNX Runtime raises; its own kinds have no base but Exception."""
 
 
 class OnnxEngine:
@@ -29,14 +45,14 @@ class OnnxEngine:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:
+        except _FAILURES as error:
             raise DeviceError(f"{path}: ONNX Runtime cannot load this graph ({error})") from error
 
     def run(self, **inputs: Tensor) -> Tensor:
         """See `Engine.run`."""
         try:
             (output,) = self._session.run(None, inputs)
-        except Exception as error:
+        except _FAILURES as error:
             raise DeviceError(f"{self._name}: ONNX Runtime failed ({error})") from error
         return output  # type: ignore[no-any-return]
 

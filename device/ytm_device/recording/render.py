@@ -23,7 +23,7 @@ from ytm_device.screen.picture import Enlarger
 from ytm_device.sound.player import Player
 
 DRAWN_S = 10.0
-"""Length of a recording of the drawn visitor, who never ends, when none is given."""
+"""Length of a film of the drawn visitor, who never ends, when none is given."""
 _NS_PER_S = 1_000_000_000
 
 

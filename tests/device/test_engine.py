@@ -1,0 +1,48 @@
+"""ONNX Runtime as an engine: what it cannot load or run is one error that names the graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ytm_bundle.bundle import Bundle
+from ytm_bundle.errors import DeviceError
+from ytm_device.engines.onnx import OnnxEngine
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no graph\n" * 9, bytes(100)])
+def test_a_file_that_is_no_graph_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "image_encoder.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DeviceError, match=r"image_encoder\.onnx: ONNX Runtime cannot load"):
+        OnnxEngine(path)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {},
+        {"sound": np.zeros((1, 3, 32, 32), np.float32)},
+        {"image": np.zeros((1, 3, 31, 32, 2), np.float32)},
+        {"image": np.zeros((1, 3, 32, 32), np.float64)},
+    ],
+    ids=["none", "name", "shape", "type"],
+)
+def test_an_input_that_the_graph_does_not_take_is_refused(
+    tiny_bundle: Bundle, inputs: dict[str, np.ndarray]
+) -> None:
+    engine = OnnxEngine(tiny_bundle.graph_path("image_encoder"))
+    with pytest.raises(DeviceError, match=r"image_encoder\.onnx: ONNX Runtime failed"):
+        engine.run(**inputs)
+    engine.close()
+
+
+def test_a_batch_is_run_as_its_rows_are(tiny_bundle: Bundle) -> None:
+    engine = OnnxEngine(tiny_bundle.graph_path("image_encoder"))
+    images = np.random.default_rng(1).random((3, 3, 32, 32), np.float32)
+    rows = [engine.run(image=image[None])[0] for image in images]
+    assert np.allclose(engine.run(image=images), rows, atol=1e-6)
+    engine.close()
