@@ -74,7 +74,7 @@ def preset(request: pytest.FixtureRequest) -> Preset:
     """Both presets, one after the other."""
     if request.param == "paper":
         return _paper()
-    return _continuous(StreamInversion(look_ahead_frames=1, iterations=6, updates=2))
+    return _continuous(StreamInversion(look_ahead_frames=1, iterations=8, updates=2))
 
 
 @pytest.fixture(scope="session", params=["continuous", "paper"])

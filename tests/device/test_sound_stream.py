@@ -15,7 +15,7 @@ from ytm_device.sound.stream import stream_whole
 from ytm_training.media import open_video
 
 RATE_HZ, N_FFT, HOP = 48000, 1024, 256
-STREAM = StreamInversion(look_ahead_frames=1, iterations=6, updates=2)
+STREAM = StreamInversion(look_ahead_frames=1, iterations=8, updates=2)
 QUALITY = StreamInversion(look_ahead_frames=3, iterations=8, updates=5)
 ZERO = StreamInversion(look_ahead_frames=0, iterations=8, updates=2)
 VIDEOS = Path(__file__).resolve().parents[3] / "shared/data/videos"

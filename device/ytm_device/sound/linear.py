@@ -24,12 +24,15 @@ class LinearSpectrum:
 
     def __init__(self, matrices: MelMatrices, updates: int) -> None:
         """Prepare for frames of the filter bank in `matrices`."""
-        self._forward, self._inverse = matrices.forward, matrices.inverse
+        self._forward: Array = np.ascontiguousarray(matrices.forward)
+        self._inverse: Array = np.ascontiguousarray(matrices.inverse)
         self._backward: Array = np.ascontiguousarray(matrices.forward.T)
         self._updates = updates
 
     def magnitude(self, power: Array) -> Array:
         """Mel power, float32 (n_mels,), >= 0 -> linear magnitude, float32 (bins,), >= 0."""
+        # A column of a mel is strided, which matrix products are slow on.
+        power = np.ascontiguousarray(power)
         linear: Array = np.maximum(self._inverse @ power, 0)
         if self._updates:
             linear = np.maximum(linear, _LEAST_SHARE * linear.max())
