@@ -68,6 +68,21 @@ class GrainInversion(Spec):
     """Griffin-Lim iterations for each grain."""
 
 
+class StreamInversion(Spec):
+    """One unbroken sound: mel frames inverted one by one, each in phase with those before it."""
+
+    kind: Literal["stream"] = "stream"
+    look_ahead_frames: Annotated[int, Field(ge=0, le=8)]
+    """Frames, a quarter of `n_fft` apart, that are known before one is finished."""
+    iterations: Annotated[int, Field(ge=1, le=64)]
+    """Griffin-Lim iterations for each of those frames."""
+    updates: Annotated[int, Field(ge=0, le=64)]
+    """Multiplicative updates of the linear spectrum after the pseudo-inverse."""
+
+
+Inversion = Annotated[GrainInversion | StreamInversion, Field(discriminator="kind")]
+
+
 class SoundSpec(Spec):
     """How sound becomes a mel spectrogram, how that is scaled, and how it is heard again."""
 
@@ -87,7 +102,7 @@ class SoundSpec(Spec):
     """Mel power, in dB, that the scaled value 1 stands for."""
     loudness_lufs: Annotated[float, Field(ge=-70, le=0)]
     """Loudness of every training source after normalisation (ITU-R BS.1770)."""
-    inversion: GrainInversion
+    inversion: Inversion
 
     @model_validator(mode="after")
     def _check(self) -> SoundSpec:
@@ -97,11 +112,20 @@ class SoundSpec(Spec):
             )
         if self.hop > self.n_fft // 2:
             raise ValueError(f"hop {self.hop} must be at most half of n_fft {self.n_fft}")
-        if self.inversion.frames > self.frames:
+        self._check_inversion()
+        return self
+
+    def _check_inversion(self) -> None:
+        if isinstance(self.inversion, StreamInversion):
+            if self.n_fft not in (2 * self.hop, 4 * self.hop) or self.n_fft % 4:
+                raise ValueError(
+                    f"hop {self.hop} cannot be streamed with n_fft {self.n_fft}; it must be a half"
+                    " or a quarter of it"
+                )
+        elif self.inversion.frames > self.frames:
             raise ValueError(
                 f"inversion.frames {self.inversion.frames} exceeds the {self.frames} of a mel"
             )
-        return self
 
     @property
     def bins(self) -> int:

@@ -8,7 +8,10 @@ import librosa
 import numpy as np
 import pytest
 
+from ytm_bundle.bundle import MelMatrices
 from ytm_device.sound.griffin_lim import GriffinLim, linear_magnitude
+from ytm_device.sound.linear import LinearSpectrum
+from ytm_device.sound.phase_stream import PhaseStream
 
 RATE_HZ, N_FFT, HOP, N_MELS, FRAMES, ITERATIONS = 48000, 1024, 512, 128, 5, 5
 
@@ -44,3 +47,32 @@ def test_mel_to_sound(
 ) -> None:
     samples = benchmark(make(), power)
     assert samples.shape == ((FRAMES - 1) * HOP,)
+
+
+def _stream_a_second() -> Callable[[np.ndarray], np.ndarray]:
+    bank = librosa.filters.mel(sr=RATE_HZ, n_fft=N_FFT, n_mels=N_MELS)
+    matrices = MelMatrices(bank, np.linalg.pinv(bank, rcond=1e-6).astype(np.float32))
+    linear = LinearSpectrum(matrices, updates=2)
+    phase = PhaseStream(N_FFT, look_ahead=1, iterations=8)
+    hops = RATE_HZ // phase.hop
+    return lambda power: np.concatenate(
+        [phase.push(linear.magnitude(power[:, hop % FRAMES])) for hop in range(hops)]
+    )
+
+
+def _librosa_a_second() -> Callable[[np.ndarray], np.ndarray]:
+    """As the artwork: one call for each grain of 4 hops."""
+    invert = _librosas()
+    grains = RATE_HZ // ((FRAMES - 1) * HOP)
+    return lambda power: np.concatenate([invert(power) for _ in range(grains)])
+
+
+@pytest.mark.benchmark(group="a second of sound", min_rounds=3)
+@pytest.mark.parametrize(
+    "make", [_stream_a_second, _librosa_a_second], ids=["our stream", "librosa's grains"]
+)
+def test_a_second_of_sound(
+    benchmark: Callable[..., np.ndarray], make: Callable[..., Callable], power: np.ndarray
+) -> None:
+    samples = benchmark(make(), power)
+    assert samples.size == pytest.approx(RATE_HZ, rel=0.03)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ytm_bundle.bundle import open_bundle
 from ytm_bundle.errors import BundleError, NewerSchemaError
-from ytm_bundle.manifest import GrainInversion, SoundSpec, read_manifest
+from ytm_bundle.manifest import GrainInversion, SoundSpec, StreamInversion, read_manifest
 
 SOUND = SoundSpec(
     analysis_rate_hz=48000,
@@ -24,6 +24,15 @@ SOUND = SoundSpec(
     loudness_lufs=-23,
     inversion=GrainInversion(frames=9, iterations=5),
 )
+
+STREAM = {"kind": "stream", "look_ahead_frames": 1, "iterations": 6, "updates": 2}
+
+
+@pytest.mark.parametrize("hop", [256, 512])
+def test_a_sound_may_be_streamed_and_stays_so_when_written(hop):
+    sound = SoundSpec.model_validate({**SOUND.model_dump(), "inversion": STREAM, "hop": hop})
+    assert sound.inversion == StreamInversion(look_ahead_frames=1, iterations=6, updates=2)
+    assert SoundSpec.model_validate_json(sound.model_dump_json()) == sound
 
 
 @given(st.floats(-59.9, 19.9))
@@ -43,7 +52,10 @@ def test_scale_has_known_ends():
     [
         ({"ceiling_db": -60}, "must be greater than floor_db"),
         ({"hop": 513}, "at most half of n_fft"),
-        ({"inversion": {"frames": 200, "iterations": 1}}, "exceeds"),
+        ({"inversion": {"kind": "grains", "frames": 200, "iterations": 1}}, "exceeds"),
+        ({"inversion": STREAM, "hop": 200}, "hop 200 cannot be streamed with n_fft 1024"),
+        ({"inversion": STREAM | {"iterations": 0}}, "greater than or equal to 1"),
+        ({"inversion": {"kind": "vocoder"}}, "grains"),
         ({"n_mels": 0}, "greater than or equal to 8"),
         ({"playback_rate_hz": 48000.5}, "integer"),
         ({"colour": "RGB"}, "Extra inputs"),

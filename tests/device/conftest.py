@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ytm_bundle.bundle import MelMatrices
-from ytm_bundle.manifest import GrainInversion, SoundSpec
+from ytm_bundle.manifest import GrainInversion, Inversion, SoundSpec, StreamInversion
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Preset:
     mel: np.ndarray
 
 
-def _preset(analysis_rate_hz: int, hop: int, frames: int, grain_frames: int) -> Preset:
+def _preset(analysis_rate_hz: int, hop: int, frames: int, inversion: Inversion) -> Preset:
     sound = SoundSpec(
         analysis_rate_hz=analysis_rate_hz,
         playback_rate_hz=48000,
@@ -38,7 +38,7 @@ def _preset(analysis_rate_hz: int, hop: int, frames: int, grain_frames: int) -> 
         floor_db=-50,
         ceiling_db=30,
         loudness_lufs=-23,
-        inversion=GrainInversion(frames=grain_frames, iterations=5),
+        inversion=inversion,
     )
     bank = librosa.filters.mel(sr=analysis_rate_hz, n_fft=sound.n_fft, n_mels=sound.n_mels)
     matrices = MelMatrices(bank, np.linalg.pinv(bank, rcond=1e-6).astype(np.float32))
@@ -61,12 +61,28 @@ def _gliding_chord(rate_hz: int, length: int) -> np.ndarray:
     return (0.08 * (np.sum(voices, axis=0) + breath)).astype(np.float32)
 
 
+def _continuous(inversion: Inversion) -> Preset:
+    return _preset(48000, 256, 188, inversion)
+
+
+def _paper() -> Preset:
+    return _preset(44100, 512, 9, GrainInversion(frames=5, iterations=5))
+
+
 @pytest.fixture(scope="session", params=["continuous", "paper"])
 def preset(request: pytest.FixtureRequest) -> Preset:
     """Both presets, one after the other."""
     if request.param == "paper":
-        return _preset(44100, hop=512, frames=9, grain_frames=5)
-    return _preset(48000, hop=256, frames=188, grain_frames=9)
+        return _paper()
+    return _continuous(StreamInversion(look_ahead_frames=1, iterations=8, updates=2))
+
+
+@pytest.fixture(scope="session", params=["continuous", "paper"])
+def grains_preset(request: pytest.FixtureRequest) -> Preset:
+    """Both presets, played by grains of 2,048 samples."""
+    if request.param == "paper":
+        return _paper()
+    return _continuous(GrainInversion(frames=9, iterations=5))
 
 
 SCREEN_WIDTH, SCREEN_HEIGHT = 360, 640

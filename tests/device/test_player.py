@@ -44,13 +44,13 @@ def test_the_sound_does_not_depend_on_the_size_of_the_pulls(preset: Any, pulls: 
     assert np.array_equal(np.concatenate([*pieces, np.zeros(0, np.float32)]), whole)
 
 
-def test_samples_are_as_loud_as_the_sound_was(preset: Any) -> None:
+def test_samples_are_as_loud_as_the_sound_was(grains_preset: Any) -> None:
     """A Hann window leaves 3/8 of the power; phases that do not fit cost up to 2 dB more."""
-    player = _playing(preset)
-    step = preset.sound.inversion.frames - 1
-    grains = (preset.sound.frames - 1) // step
-    played = player.pull(20 * grains * step * preset.sound.hop)
-    lost_db = -10 * np.log10(np.mean(played**2) / np.mean(preset.samples**2))
+    player = _playing(grains_preset)
+    step = grains_preset.sound.inversion.frames - 1
+    grains = (grains_preset.sound.frames - 1) // step
+    played = player.pull(20 * grains * step * grains_preset.sound.hop)
+    lost_db = -10 * np.log10(np.mean(played**2) / np.mean(grains_preset.samples**2))
     window_db = -10 * np.log10(3 / 8)
     assert window_db - 0.5 < lost_db < window_db + 2
 
@@ -69,15 +69,15 @@ def test_a_tone_keeps_its_pitch(preset: Any) -> None:
     assert found_hz == pytest.approx(centre_hz, abs=sound.playback_rate_hz / sound.n_fft)
 
 
-def test_a_newer_mel_is_heard_from_the_next_grain_on(preset: Any) -> None:
-    player = _playing(preset)
-    chunk = (preset.sound.inversion.frames - 1) * preset.sound.hop
+def test_a_newer_mel_is_heard_from_the_next_grain_on(grains_preset: Any) -> None:
+    player = _playing(grains_preset)
+    chunk = (grains_preset.sound.inversion.frames - 1) * grains_preset.sound.hop
     player.pull(10)
-    silence = np.zeros_like(preset.mel)
+    silence = np.zeros_like(grains_preset.mel)
     player.play(silence)
     rest = player.pull(chunk - 10)
     assert np.any(rest)
-    assert player.sounding is preset.mel
+    assert player.sounding is grains_preset.mel
     assert not np.any(player.pull(1))
     assert player.sounding is silence
 

@@ -236,6 +236,36 @@ class Video:
                 return samples
         raise UnusableVideoError(f"{self._path}: its sound at {start_s:.3f} s is damaged", "broken")
 
+    def whole_sound(self, rate_hz: int, at_most_s: float) -> Sound:
+        """Decode all the sound of a file just opened, mixed to mono; gaps become silence.
+
+        Returns:
+            float32 (n,), 1.0 is full scale, from the first sample on; empty if none can be decoded.
+
+        Raises:
+            UnusableVideoError: there is no sound, or more than `at_most_s` seconds of it.
+        """
+        runs = []
+        for run_s, run in stretches(self._bounded(self._need_sound(), at_most_s), rate_hz):
+            runs.append((round(run_s * rate_hz), run))
+        first = runs[0][0] if runs else 0
+        samples = np.zeros(max((at - first + len(run) for at, run in runs), default=0), np.float32)
+        for at, run in runs:
+            samples[at - first : at - first + len(run)] = run
+        return samples
+
+    def _bounded(
+        self, stream: AudioStream, at_most_s: float
+    ) -> Iterator[tuple[float, AudioFrame | None]]:
+        first_s: float | None = None
+        for frame_s, frame in self._frames(stream):
+            first_s = frame_s if first_s is None else first_s
+            if frame_s - first_s > at_most_s:
+                raise UnusableVideoError(
+                    f"{self._path}: more than {at_most_s:g} s of sound; cut it", "too long"
+                )
+            yield frame_s, frame if isinstance(frame, AudioFrame) else None
+
     def _sound_from(
         self,
         stream: AudioStream,

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ytm_bundle.bundle import MelMatrices
-from ytm_bundle.manifest import SoundSpec
+from ytm_bundle.manifest import GrainInversion, SoundSpec
 from ytm_device.sound.griffin_lim import GriffinLim, linear_magnitude
 
 Array = npt.NDArray[np.float32]
@@ -22,9 +22,10 @@ class Grains:
     its character, kept on purpose.
     """
 
-    def __init__(self, sound: SoundSpec, matrices: MelMatrices) -> None:
-        """Prepare grains of `sound.inversion.frames` mel frames."""
-        inversion = sound.inversion
+    delay = 0
+
+    def __init__(self, sound: SoundSpec, inversion: GrainInversion, matrices: MelMatrices) -> None:
+        """Prepare grains of `inversion.frames` mel frames."""
         self._griffin_lim = GriffinLim(
             sound.n_fft, sound.hop, inversion.frames, inversion.iterations, _SEED
         )

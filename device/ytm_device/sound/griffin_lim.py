@@ -45,7 +45,7 @@ class GriffinLim:
         """Length of the signal."""
         self._n_fft, self._hop, self._frames, self._iterations = n_fft, hop, frames, iterations
         self._random = np.random.default_rng(seed)
-        self._window = _periodic_hann(n_fft)
+        self._window = periodic_hann(n_fft)
         self._padded = np.zeros(self.samples + n_fft, np.float32)
         self._signal: Array = self._padded[n_fft // 2 : n_fft // 2 + self.samples]
         self._gain = np.ones_like(self._signal)
@@ -86,5 +86,6 @@ class GriffinLim:
         return np.fft.rfft(frames * self._window, axis=-1).astype(np.complex64, copy=False)
 
 
-def _periodic_hann(length: int) -> Array:
+def periodic_hann(length: int) -> Array:
+    """The window of the analysis: one period of a raised cosine, float32 (length,)."""
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)

@@ -15,13 +15,15 @@ class Inverter(Protocol):
 
     chunk: int
     """Samples in a chunk; a newer mel is heard from the next chunk on."""
+    delay: int
+    """Samples from the start of a chunk to the middle of the newest mel frame heard in it."""
 
     def invert(self, power: Array) -> Array:
         """Make the next chunk.
 
         Args:
-            power: float32 (n_mels, frames), mel power, >= 0, finite: the newest mel. The inverter
-                keeps its own place in it.
+            power: float32 (n_mels, frames), mel power, >= 0, finite: the newest mel, the same
+                object until there is a newer one. The inverter keeps its own place in it.
 
         Returns:
             float32 (chunk,), unlimited; owned by the caller.

@@ -7,10 +7,11 @@ import numpy.typing as npt
 
 from ytm_bundle.bundle import MelMatrices
 from ytm_bundle.errors import DeviceError
-from ytm_bundle.manifest import SoundSpec
+from ytm_bundle.manifest import GrainInversion, SoundSpec
 from ytm_device.sound.grains import Grains
 from ytm_device.sound.inverter import Inverter
 from ytm_device.sound.level import fade_in, limit
+from ytm_device.sound.stream import Stream
 
 Array = npt.NDArray[np.float32]
 
@@ -21,13 +22,16 @@ class Player:
     def __init__(self, sound: SoundSpec, matrices: MelMatrices) -> None:
         """Prepare the inverter that `sound.inversion` names; silence until the first `play`."""
         self._sound = sound
-        self._inverter: Inverter = Grains(sound, matrices)
+        self._inverter = _inverter(sound, matrices)
         self._chunk: Array = np.zeros(0, np.float32)
         self._used = 0
         self._newest: Array | None = None
         self._power: Array = np.zeros(sound.mel_shape, np.float32)
         self.sounding: Array | None = None
-        """The mel, as it was given to `play`, of the last samples pulled; None while silent."""
+        """The mel, as it was given to `play`, that the last samples pulled were made from; None
+        while silent."""
+        self.delay_s = self._inverter.delay / sound.playback_rate_hz
+        """Seconds from the first sample made from a mel until its first frame is fully heard."""
 
     def play(self, mel: Array) -> None:
         """Let the sound follow this mel from the next chunk on.
@@ -74,3 +78,10 @@ class Player:
         chunk = limit(self._inverter.invert(self._power))
         self._chunk = fade_in(chunk) if first else chunk
         self._used = 0
+
+
+def _inverter(sound: SoundSpec, matrices: MelMatrices) -> Inverter:
+    inversion = sound.inversion
+    if isinstance(inversion, GrainInversion):
+        return Grains(sound, inversion, matrices)
+    return Stream(sound, inversion, matrices)

@@ -73,7 +73,8 @@ class _Show:
         if on is not self._heard and self._player.sounding is on.mel:
             self._heard = on
             if on.taken_ns is not None:
-                self._latency.add(time.monotonic_ns() - on.taken_ns)
+                delay_ns = round(self._player.delay_s * _NS_PER_S)
+                self._latency.add(time.monotonic_ns() - on.taken_ns + delay_ns)
 
     def end(self) -> None:
         """Write one last period, fading to silence."""

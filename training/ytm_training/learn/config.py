@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ytm_bundle.errors import UsageError
-from ytm_bundle.manifest import GrainInversion
+from ytm_bundle.manifest import GrainInversion, Inversion, StreamInversion
 from ytm_training.models.associator import AssociatorShape
 from ytm_training.models.vae import VaeShape
 
@@ -90,7 +90,7 @@ class SoundSettings(Settings):
     """Share of the way there that is gone; less than 1 leaves quiet sources a little quieter."""
     range_db: Annotated[float, Field(gt=10, le=120)]
     """From the loudest mel of the training set down to silence."""
-    inversion: GrainInversion
+    inversion: Inversion
 
     @property
     def samples(self) -> int:
@@ -177,6 +177,8 @@ PAPER = RunConfig(
     ),
 )
 
+STREAM = StreamInversion(look_ahead_frames=1, iterations=8, updates=2)
+
 _CONTINUOUS_VAE_FIT = Optimisation(
     optimiser="adamw",
     learning_rate=1e-3,
@@ -204,7 +206,7 @@ CONTINUOUS = RunConfig(
         seconds=1.0,
         loudness_lufs=-23.0,
         range_db=80.0,
-        inversion=GrainInversion(frames=9, iterations=5),
+        inversion=STREAM,
     ),
     image_vae=VaeSettings(
         widths=(24, 48, 96, 192),

@@ -82,7 +82,12 @@ def fit(
         with _quiet():
             trainer = _trainer(stage, training, folder, callbacks)
             if resumed is None or not _has_stopped(resumed, stage):
-                trainer.fit(stage, training, validation, ckpt_path=last if resumed else None)
+                try:
+                    trainer.fit(stage, training, validation, ckpt_path=last if resumed else None)
+                except SystemExit:
+                    # Lightning's answer to Ctrl-C, since 2.5; the command has a better one.
+                    if not trainer.interrupted:
+                        raise
         if trainer.interrupted:
             raise KeyboardInterrupt
         if trainer.is_global_zero:
@@ -147,7 +152,6 @@ def _mark_done(folder: Path) -> None:
 def _trainer(
     stage: Stage, training: Batches, folder: Path, callbacks: list[Callback]
 ) -> lightning.Trainer:
-    folder.mkdir(parents=True, exist_ok=True)
     judged = f"{stage.fit_settings.judge}/loss"
     best = ModelCheckpoint(
         folder,
