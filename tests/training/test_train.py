@@ -81,7 +81,7 @@ def test_stopped_again_and_again_it_ends_with_the_same_weights(dataset, run, tmp
             messages.append(process.communicate(timeout=HANG_S)[1])
             codes.append(process.returncode)
     assert codes == [-signal.SIGKILL, 130, -signal.SIGKILL]
-    assert b"run the same command again" in messages[1]
+    assert b"the same command again goes on" in messages[1]
     assert train(dataset, folder, *EPOCHS).returncode == 0
     for name in ("best.ckpt", "last.ckpt"):
         assert same(weights(folder, name), weights(run, name))

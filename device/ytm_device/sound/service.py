@@ -20,6 +20,7 @@ from ytm_device.sound.sink import ClockedNullSink, Sink
 from ytm_device.status import StatusReporter, Value
 
 SERVICE = "sound"
+_NS_PER_S = 1_000_000_000
 Array = npt.NDArray[np.float32]
 
 
