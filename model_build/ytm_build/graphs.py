@@ -12,6 +12,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -157,4 +158,15 @@ def write_onnx(graph: Graph, example: Tensor, path: Path, half: bool) -> None:
             dynamic_shapes=({0: torch.export.Dim("n", min=1, max=4096)},),
         )
     assert program is not None
-    program.save(path, include_initializers=True, external_data=False)
+    model = program.model_proto
+    _forget_where_it_was_made(model)
+    onnx.save(model, str(path))
+
+
+def _forget_where_it_was_made(model: onnx.ModelProto) -> None:
+    """Remove the exporter's stack traces, which hold the paths of the machine."""
+    graph = model.graph
+    tensors = [*graph.input, *graph.output, *graph.value_info, *graph.initializer]
+    for part in (model, graph, *graph.node, *tensors):
+        del part.metadata_props[:]
+        part.doc_string = ""

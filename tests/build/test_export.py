@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -77,6 +78,13 @@ def test_bodies_are_float16_between_float32_ends(built):
         kinds = {weight.data_type for weight in model.graph.initializer if len(weight.dims) > 1}
         assert kinds == {onnx.TensorProto.FLOAT16}
         assert {node.op_type for node in model.graph.node} <= OPERATORS
+
+
+def test_nothing_in_a_graph_tells_where_it_was_made(built):
+    for path in (built[0] / "graphs").glob("*.onnx"):
+        data = path.read_bytes()
+        assert b".py" not in data
+        assert str(Path.home()).encode() not in data
 
 
 def test_mel_inverse_is_the_inverse_of_the_mel_matrix(built):

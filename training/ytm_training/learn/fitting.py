@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pickle
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from ytm_training.learn.batches import Batches
 from ytm_training.learn.progress import ShowProgress
 from ytm_training.learn.stages import Stage
 
+# What torch.load raises for a file that is missing, cut short or something else.
+_UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError)
 BEST, LAST, DONE = "best.ckpt", "last.ckpt", "done.json"
 
 
@@ -121,7 +124,7 @@ def load_best(network: torch.nn.Module, folder: Path) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
+    except _UNREADABLE as error:
         raise RunError(f"{path}: damaged checkpoint ({error}); remove it to begin again") from error
     return checkpoint
 
