@@ -152,6 +152,13 @@ def test_a_folder_of_something_else_is_refused(dataset, tmp_path):
     assert "is not a run" in _refused(dataset, tmp_path / "photos", *EPOCHS)
 
 
+def test_a_run_killed_as_it_began_can_be_begun_again(dataset, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "material.json").write_text("{}")
+    (tmp_path / "run" / ".material.1.partial.json").write_text("{")
+    assert train(dataset, tmp_path / "run", "--max-epochs", "1").returncode == 0
+
+
 def test_a_damaged_checkpoint_is_named(dataset, run, tmp_path):
     folder = shutil.copytree(run, tmp_path / "run")
     stage = folder / "stages" / "sound_vae"

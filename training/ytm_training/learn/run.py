@@ -119,11 +119,18 @@ class Run:
         record = MaterialRecord.of(material)
         if (self.folder / "config.json").is_file():
             self._check_same(config, record)
-        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        elif self._holds_something_else():
             raise RunError(f"{self.folder}: is there and is not a run; give another --out")
         else:
             self._write_text("material.json", record.model_dump_json(indent=1))
             self._write_text("config.json", config.model_dump_json(indent=1))
+
+    def _holds_something_else(self) -> bool:
+        """Whether anything is there but what a run killed at its very beginning leaves."""
+        if not self.folder.is_dir():
+            return self.folder.exists()
+        names = {path.name for path in self.folder.iterdir()} - {"material.json"}
+        return any(".partial" not in name for name in names)
 
     def _check_same(self, config: RunConfig, record: MaterialRecord) -> None:
         stored = self.config().model_dump()
