@@ -96,7 +96,7 @@ def spectral_convergence(wanted: Array, found: Array) -> float:
 
 def log_spectral_distance_db(wanted: Array, found: Array) -> float:
     """Root mean square difference in level; below `_RANGE_DB` under the loudest, all is equal."""
-    floor = max(float(wanted.max()) * 10 ** (-_RANGE_DB / 10), _TINY)
+    floor = max(float(np.max(wanted)) * 10 ** (-_RANGE_DB / 10), _TINY)
     levels = [10 * np.log10(np.maximum(power, floor)) for power in (wanted, found)]
     return float(np.sqrt(np.mean((levels[0] - levels[1]) ** 2)))
 

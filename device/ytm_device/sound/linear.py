@@ -35,7 +35,7 @@ class LinearSpectrum:
         power = np.ascontiguousarray(power)
         linear: Array = np.maximum(self._inverse @ power, 0)
         if self._updates:
-            linear = np.maximum(linear, _LEAST_SHARE * linear.max())
+            linear = np.maximum(linear, _LEAST_SHARE * np.max(linear))
             wanted = self._backward @ power
         for _ in range(self._updates):
             linear *= wanted / np.maximum(self._backward @ (self._forward @ linear), _TINY)
