@@ -83,7 +83,8 @@ install_torch() {
 
 install_project() {
   local extras=$1 stamp=.venv/setup-$scope.sha256 key
-  key=$(cat pyproject.toml provisioning/setup.sh .venv/pyvenv.cfg <(pwd) | sha256sum)
+  key=$(cat pyproject.toml provisioning/setup.sh .venv/pyvenv.cfg hatch_build.py \
+    device/ytm_device/sound/streaming/kernel.c <(pwd) | sha256sum)
   if grep -qsxF "$key" "$stamp" .venv/setup-all.sha256; then
     return
   fi

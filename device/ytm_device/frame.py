@@ -40,3 +40,5 @@ class Reflection:
     """`Frame.sequence` of the frame answered."""
     bundle_id: str
     """Identity of the bundle that answered, in hexadecimal."""
+    moved_ns: int = 0
+    """`taken_ns` of the last frame that was suddenly another; 0 if there was none."""

@@ -17,9 +17,12 @@ from ytm_device.console import command, say
 from ytm_device.options import Options
 from ytm_device.run_dirs import private_run_dir, shared_run_dir
 from ytm_device.service import run_service
+from ytm_device.sound.settings import SoundSettings
+from ytm_device.sound.volume import Volume
 from ytm_device.status import read_status
 from ytm_device.stopping import stopping
 from ytm_device.together.summary import summarise
+from ytm_device.wall_clock import Hours
 
 if TYPE_CHECKING:
     from ytm_device.together.plan import Outputs
@@ -61,6 +64,32 @@ def _mirror(
     pcm: Annotated[
         str | None, typer.Option(metavar="NAME", help="The sound card, as `aplay -L` names it.")
     ] = None,
+    volume_db: Annotated[
+        float, typer.Option(metavar="DB", help="Louder or softer, from -60 (silence) to 12.")
+    ] = Volume.master_db,
+    night: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HH:MM-HH:MM",
+            help="When it is night; holds only while the clock is known to be set.",
+        ),
+    ] = None,
+    night_volume_db: Annotated[
+        float, typer.Option(metavar="DB", help="Added to the volume at night, from -60 to 0.")
+    ] = Volume.night_db,
+    loudness_lufs: Annotated[
+        float, typer.Option(metavar="LUFS", help="How loud any bundle is at volume 0.")
+    ] = SoundSettings.loudness_lufs,
+    ceiling_dbfs: Annotated[
+        float, typer.Option(metavar="DB", help="No sample is louder; 0 is full scale.")
+    ] = SoundSettings.ceiling_dbfs,
+    strike: Annotated[
+        bool, typer.Option(help="A sudden movement strikes the sound anew.")
+    ] = SoundSettings.strike,
+    periods: Annotated[
+        int,
+        typer.Option(help="Periods in the card's buffer: fewer answer sooner, more forgive more."),
+    ] = SoundSettings.periods,
     window: Annotated[
         bool, typer.Option("--window", help="A window instead of the whole screen.")
     ] = False,
@@ -73,7 +102,11 @@ def _mirror(
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Look into the mirror: camera in, picture and sound out. Esc or Ctrl-C leaves."""
-    options = Options(verb, camera, record, seconds, headless, pcm, window, run_dir)
+    hours = Hours.parse(night) if night else None
+    sound = SoundSettings(
+        Volume(volume_db, night_volume_db, hours), loudness_lufs, ceiling_dbfs, strike, periods
+    )
+    options = Options(verb, camera, record, seconds, headless, pcm, window, run_dir, sound)
     with stopping(seconds if verb else None, with_parent=with_parent) as stop:
         path = bundle or default_bundle()
         with open_bundle(path) as opened:

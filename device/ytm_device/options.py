@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ytm_bundle.errors import UsageError
+from ytm_device.sound.settings import SoundSettings
 
 REFLECT, SOUND, SCREEN = SERVICES = ("reflect", "sound", "screen")
 
@@ -31,6 +32,8 @@ class Options:
     """A window instead of the whole screen."""
     run_dir: Path | None = None
     """Where services started one by one meet; None to choose."""
+    sound: SoundSettings = field(default_factory=SoundSettings)
+    """How it sounds."""
 
     def __post_init__(self) -> None:
         if self.verb not in (None, *SERVICES):
@@ -44,11 +47,17 @@ class Options:
         self._check_verb()
         if self.record is not None and (self.headless or self.window or self.pcm):
             raise UsageError("--record: not with --headless, --window or --pcm; leave them out")
+        if self.record is not None and self.sound.flags():
+            raise UsageError(
+                f"--record: not with {', '.join(self.sound.flags())}; a film has the sound's"
+                " defaults"
+            )
 
     def _check_verb(self) -> None:
         belongs = {
             "--camera": (self.camera is not None, (None, REFLECT)),
             "--pcm": (self.pcm is not None, (None, SOUND)),
+            **dict.fromkeys(self.sound.flags(), (True, (None, SOUND))),
             "--window": (self.window, (None, SCREEN)),
             "--headless": (self.headless, (None, SOUND, SCREEN)),
             "--record": (self.record is not None, (None,)),

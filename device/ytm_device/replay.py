@@ -41,6 +41,8 @@ class Answer:
     """float32 (n_mels, frames), scaled as the manifest says."""
     taken_ns: int | None
     """When the frame answered was taken, on CLOCK_MONOTONIC; None for the replay."""
+    moved_ns: int = 0
+    """When the picture last changed suddenly; 0 for the replay."""
 
 
 class Programme:
@@ -71,7 +73,9 @@ class Programme:
         """
         if arrived is not None:
             if self._fits(arrived):
-                self._newest = Answer(arrived.image, arrived.mel, arrived.taken_ns)
+                self._newest = Answer(
+                    arrived.image, arrived.mel, arrived.taken_ns, arrived.moved_ns
+                )
                 self._arrived_ns = now_ns
             else:
                 self.foreign += 1

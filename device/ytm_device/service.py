@@ -42,11 +42,20 @@ def _reflect(bundle: Bundle, options: Options, run_dir: Path, stop: threading.Ev
 def _sound(bundle: Bundle, options: Options, run_dir: Path, stop: threading.Event) -> None:
     from ytm_device.sound import service
     from ytm_device.sound.pcm import find_card
+    from ytm_device.sound.realtime import steady_process
 
     pcm = options.pcm or (None if options.headless else find_card())
     if pcm is None and not options.headless:
         raise DeviceError("no sound card is found; connect one, or give --pcm NAME or --headless")
-    service.run(bundle, endpoint(run_dir), run_dir, pcm, stop)
+    service.run(
+        bundle,
+        endpoint(run_dir),
+        run_dir,
+        pcm,
+        stop,
+        options.sound,
+        memory_locked=steady_process(),
+    )
 
 
 def _screen(bundle: Bundle, options: Options, run_dir: Path, stop: threading.Event) -> None:

@@ -25,7 +25,7 @@ from ytm_device.recording.film import HEIGHT, RATE_HZ, WIDTH, Film, writing_film
 from ytm_device.recording.render import paced
 from ytm_device.reflecting.reflector import Reflector
 from ytm_device.screen.picture import Enlarger
-from ytm_device.sound.player import Player
+from ytm_device.sound.player import player_for
 from ytm_training.media import fit_image, iterate_frames
 
 INSET_SHARE = 0.3
@@ -103,7 +103,7 @@ class _Mirror:
         self._spec = bundle.manifest.image
         self._reflector = reflector
         self._enlarger = Enlarger(self._spec, WIDTH, HEIGHT)
-        self._player = Player(bundle.manifest.sound, bundle.mel_matrices())
+        self._player = player_for(bundle)
         self._inset = inset
         self.watch = _Stopwatch()
         self.pictures, self.sounds = Spread(), Spread()
@@ -117,7 +117,7 @@ class _Mirror:
             seen = Frame(pixels, frame.taken_ns, frame.sequence, frame.source)
             reflection = self._reflector.reflect(seen)
         with measure("sounding"):
-            self._player.play(reflection.mel)
+            self._player.follow(reflection.mel, reflection.moved_ns)
             samples = self._player.pull(film.samples_due())
         with measure("drawing"):
             screen = self._enlarger.render(reflection.image)

@@ -13,14 +13,14 @@ from scipy import signal
 from ytm_bundle.bundle import MelMatrices
 from ytm_bundle.manifest import GrainInversion, SoundSpec, StreamInversion
 from ytm_device.sound.grains import Grains
-from ytm_device.sound.phase_stream import OVERLAP
-from ytm_device.sound.stream import stream_whole
+from ytm_device.sound.streaming.stream import stream_whole
+from ytm_device.sound.streaming.tables import OVERLAP
 from ytm_training.learn.config import PAPER, STREAM
 
 Array = npt.NDArray[np.float32]
 
-QUALITY = StreamInversion(look_ahead_frames=3, iterations=8, updates=5)
-ZERO = StreamInversion(look_ahead_frames=0, iterations=8, updates=2)
+QUALITY = StreamInversion(look_ahead_frames=3, iterations=16, updates=2)
+ZERO = StreamInversion(look_ahead_frames=0, iterations=12, updates=2)
 LIBROSA_ITERATIONS = 32
 _SEED = 0
 _RANGE_DB = 80.0
@@ -137,7 +137,10 @@ def _paper(power: Array, sound: SoundSpec, matrices: MelMatrices) -> Array:
     assert isinstance(inversion, GrainInversion)
     grains = Grains(sound, inversion, matrices)
     count = (power.shape[1] - 1) // (inversion.frames - 1)
-    return np.concatenate([grains.invert(power) for _ in range(count)])
+    made = np.empty((count, grains.chunk), np.float32)
+    for grain in made:
+        grains.grain(power, grain)
+    return made.ravel()
 
 
 def _librosa(power: Array, sound: SoundSpec, matrices: MelMatrices) -> Array:

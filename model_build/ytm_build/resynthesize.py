@@ -17,8 +17,9 @@ from ytm_bundle.errors import MediaError, UsageError
 from ytm_bundle.files import replacing
 from ytm_bundle.manifest import SoundSpec
 from ytm_device.console import command, say
-from ytm_device.sound.level import limit
-from ytm_device.sound.phase_stream import OVERLAP
+from ytm_device.sound.limiter import limited
+from ytm_device.sound.settings import CEILING_DBFS
+from ytm_device.sound.streaming.tables import OVERLAP
 from ytm_training.learn.config import SoundSettings, preset
 from ytm_training.learn.hearing import sound_spec, source_gain_db
 from ytm_training.learn.showing import mel_matrices
@@ -65,7 +66,8 @@ def _resynthesize(
     power = mel_of(original, sound, matrices, sound.hop)
     heard = resynthesise(sound.unscale(sound.scale(power)), sound, matrices, method)
     figures = measure(original, heard, sound, matrices)
-    _write(out, limit(heard), sound.analysis_rate_hz)
+    rate_hz = sound.analysis_rate_hz
+    _write(out, limited(heard, rate_hz, CEILING_DBFS), rate_hz)
     if as_json:
         print(json.dumps({"out": str(out), "method": method, **vars(figures)}))
     else:

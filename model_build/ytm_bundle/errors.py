@@ -9,6 +9,7 @@
     ├── RunError              a training run cannot be continued or read
     ├── ExportError           a graph does not agree with the network it came from
     └── DeviceError           a camera, sound card, screen or engine fails
+        └── CardGoneError     a sound card that was playing has gone
 
 Every message names the file or key, the value found and what to do about it.
 """
@@ -48,3 +49,7 @@ class ExportError(YtmError):
 
 class DeviceError(YtmError):
     """A camera, sound card, screen or inference engine cannot be used."""
+
+
+class CardGoneError(DeviceError):
+    """A sound card that took samples takes no more: unplugged, or broken."""

@@ -1,13 +1,22 @@
-/* A sound card for tests: an ALSA plug-in that takes samples at the pace of CLOCK_MONOTONIC, writes
- * them to a file, grants one rate and period, and reports an underrun when it runs dry.
+/* A sound card for tests: an ALSA plug-in that takes samples at the pace of CLOCK_MONOTONIC, appends
+ * them to a file, grants one rate and period, and reports an underrun when it runs dry. One process
+ * holds it at a time.
  *
- *   pcm.NAME { type paced file "/tmp/samples" rate 48000 channels 2 period 256 }
+ *   pcm.NAME { type paced file "/tmp/samples" rate 48000 channels 2 period 256
+ *              gone "/tmp/pulled-out" log "/tmp/log" }
+ *
+ * While the file `gone` exists, the card is a USB card that was unplugged. `log` gets a line
+ *   START NANOSECONDS FRAME   at every start: when FRAME, counted from the file's first, was heard;
+ *   UNDERRUN NANOSECONDS      when it was found to have run dry;
+ * so that a frame that was written until the next START was heard at
+ * NANOSECONDS + (frame - FRAME) / rate. Both are optional.
  */
 #include <alsa/asoundlib.h>
 #include <alsa/pcm_external.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,10 +24,25 @@
 typedef struct {
     snd_pcm_ioplug_t io;
     FILE *file;
+    FILE *log;
+    char *gone;
     int timer;
     uint64_t start_ns;
+    uint64_t first;
     uint64_t taken;
 } paced_t;
+
+static int is_gone(const char *gone)
+{
+    return gone && access(gone, F_OK) == 0;
+}
+
+static int disconnected(paced_t *paced)
+{
+    if (is_gone(paced->gone))
+        snd_pcm_ioplug_set_state(&paced->io, SND_PCM_STATE_DISCONNECTED);
+    return paced->io.state == SND_PCM_STATE_DISCONNECTED;
+}
 
 static uint64_t now_ns(void)
 {
@@ -36,6 +60,9 @@ static int arm(paced_t *paced, long every_ns)
 static int paced_prepare(snd_pcm_ioplug_t *io)
 {
     paced_t *paced = io->private_data;
+    if (disconnected(paced))
+        return -ENODEV;
+    paced->first += paced->taken;
     paced->taken = 0;
     return arm(paced, 1000000);
 }
@@ -44,6 +71,9 @@ static int paced_start(snd_pcm_ioplug_t *io)
 {
     paced_t *paced = io->private_data;
     paced->start_ns = now_ns();
+    if (paced->log)
+        fprintf(paced->log, "START %ju %ju\n", (uintmax_t)paced->start_ns,
+                (uintmax_t)paced->first);
     return 0;
 }
 
@@ -57,11 +87,17 @@ static snd_pcm_sframes_t paced_pointer(snd_pcm_ioplug_t *io)
 {
     paced_t *paced = io->private_data;
     uint64_t heard;
+    if (disconnected(paced))
+        /* A negative answer would be taken for an underrun. */
+        return (snd_pcm_sframes_t)(io->hw_ptr % io->buffer_size);
     if (io->state != SND_PCM_STATE_RUNNING && io->state != SND_PCM_STATE_DRAINING)
         return 0;
     heard = (now_ns() - paced->start_ns) * io->rate / 1000000000u;
-    if (heard > paced->taken)
+    if (heard > paced->taken) {
+        if (paced->log && io->state == SND_PCM_STATE_RUNNING)
+            fprintf(paced->log, "UNDERRUN %ju\n", (uintmax_t)now_ns());
         return -EPIPE;
+    }
     return (snd_pcm_sframes_t)(heard % io->buffer_size);
 }
 
@@ -70,6 +106,8 @@ static snd_pcm_sframes_t paced_transfer(snd_pcm_ioplug_t *io, const snd_pcm_chan
 {
     paced_t *paced = io->private_data;
     const char *samples = (const char *)areas->addr + (areas->first + areas->step * offset) / 8;
+    if (disconnected(paced))
+        return -ENODEV;
     fwrite(samples, areas->step / 8, size, paced->file);
     paced->taken += size;
     return (snd_pcm_sframes_t)size;
@@ -81,18 +119,29 @@ static int paced_poll_revents(snd_pcm_ioplug_t *io, struct pollfd *pfd, unsigned
     uint64_t ticks;
     (void)count;
     *revents = 0;
-    if (pfd->revents & POLLIN && read(pfd->fd, &ticks, sizeof ticks) > 0 &&
-        snd_pcm_avail_update(io->pcm) != 0)
+    if (disconnected(io->private_data))
+        *revents = POLLERR;
+    else if (pfd->revents & POLLIN && read(pfd->fd, &ticks, sizeof ticks) > 0 &&
+             snd_pcm_avail_update(io->pcm) != 0)
         *revents = POLLOUT;
     return 0;
 }
 
+static void release(paced_t *paced)
+{
+    if (paced->file)
+        fclose(paced->file);
+    if (paced->log)
+        fclose(paced->log);
+    if (paced->timer >= 0)
+        close(paced->timer);
+    free(paced->gone);
+    free(paced);
+}
+
 static int paced_close(snd_pcm_ioplug_t *io)
 {
-    paced_t *paced = io->private_data;
-    fclose(paced->file);
-    close(paced->timer);
-    free(paced);
+    release(io->private_data);
     return 0;
 }
 
@@ -123,10 +172,27 @@ static int constrain(paced_t *paced, unsigned rate, unsigned channels, unsigned 
     return bad ? -EINVAL : 0;
 }
 
+static int acquire(paced_t *paced, const char *file, const char *log, unsigned channels)
+{
+    if (is_gone(paced->gone))
+        return -ENODEV;
+    if (!file || !(paced->file = fopen(file, "ab")))
+        return -EINVAL;
+    if (flock(fileno(paced->file), LOCK_EX | LOCK_NB))
+        return -EBUSY;
+    paced->first = (uint64_t)ftell(paced->file) / (2 * channels);
+    if (log && !(paced->log = fopen(log, "a")))
+        return -EINVAL;
+    if (paced->log)
+        setlinebuf(paced->log);
+    paced->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+    return 0;
+}
+
 SND_PCM_PLUGIN_DEFINE_FUNC(paced)
 {
     snd_config_iterator_t at, next;
-    const char *file = NULL;
+    const char *file = NULL, *log = NULL, *gone = NULL;
     long rate = 48000, channels = 2, period = 256;
     paced_t *paced;
     int error;
@@ -138,6 +204,10 @@ SND_PCM_PLUGIN_DEFINE_FUNC(paced)
             continue;
         if (!strcmp(id, "file"))
             snd_config_get_string(entry, &file);
+        else if (!strcmp(id, "log"))
+            snd_config_get_string(entry, &log);
+        else if (!strcmp(id, "gone"))
+            snd_config_get_string(entry, &gone);
         else if (!strcmp(id, "rate"))
             snd_config_get_integer(entry, &rate);
         else if (!strcmp(id, "channels"))
@@ -145,12 +215,15 @@ SND_PCM_PLUGIN_DEFINE_FUNC(paced)
         else if (!strcmp(id, "period"))
             snd_config_get_integer(entry, &period);
     }
-    paced = calloc(1, sizeof *paced);
-    if (!paced || !file || !(paced->file = fopen(file, "wb"))) {
-        free(paced);
-        return -EINVAL;
+    if (!(paced = calloc(1, sizeof *paced)))
+        return -ENOMEM;
+    paced->timer = -1;
+    paced->gone = gone ? strdup(gone) : NULL;
+    error = acquire(paced, file, log, (unsigned)channels);
+    if (error < 0) {
+        release(paced);
+        return error;
     }
-    paced->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
     paced->io.version = SND_PCM_IOPLUG_VERSION;
     paced->io.name = "paced test card";
     paced->io.callback = &callbacks;
@@ -159,9 +232,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(paced)
     paced->io.poll_events = POLLIN;
     error = snd_pcm_ioplug_create(&paced->io, name, stream, mode);
     if (error < 0) {
-        fclose(paced->file);
-        close(paced->timer);
-        free(paced);
+        release(paced);
         return error;
     }
     error = constrain(paced, (unsigned)rate, (unsigned)channels, (unsigned)period);

@@ -35,6 +35,16 @@ def test_running_dry_is_an_underrun_and_the_pace_begins_again() -> None:
         assert sink.underruns == 0
         time.sleep(1.5 * sink.period / sink.rate_hz)
         sink.write(period)
-        assert sink.underruns == 1
+        assert (sink.underruns, sink.interruptions) == (1, 1)
         sink.write(period)
-        assert sink.underruns == 1
+        assert (sink.underruns, sink.interruptions) == (1, 1)
+
+
+def test_any_period_and_buffer_will_do() -> None:
+    with ClockedNullSink(RATE_HZ, period=480, periods=3) as sink:
+        assert (sink.period, sink.buffer) == (480, 1440)
+        started_s = time.monotonic()
+        for size in (480, 1, 1000, 4096):
+            sink.write(np.zeros(size, np.float32))
+        elapsed_s = time.monotonic() - started_s
+    assert elapsed_s >= (480 + 1 + 1000 + 4096 - 1440) / RATE_HZ

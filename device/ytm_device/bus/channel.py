@@ -16,6 +16,7 @@ from ytm_device.owner import Owner
 RECONNECT_MS = 20
 """First pause before connecting again; ZeroMQ's own 100 ms would be heard as a gap."""
 RECONNECT_MAX_MS = 500
+_MS_PER_S = 1000
 
 
 class _Channel(Owner):
@@ -75,8 +76,13 @@ class Subscriber(_Channel):
             self.close()
             raise DeviceError(f"{endpoint}: cannot listen there ({error})") from error
 
-    def newest(self) -> Reflection | None:
-        """Take the newest reflection, or None if none came since the last call. Never blocks."""
+    def newest(self, wait_s: float = 0.0) -> Reflection | None:
+        """Take the newest reflection, or None if none came since the last call.
+
+        Waits for one at most `wait_s` seconds.
+        """
+        if wait_s and not self._socket.poll(round(wait_s * _MS_PER_S), zmq.POLLIN):
+            return None
         try:
             message = self._socket.recv(zmq.DONTWAIT)
         except zmq.Again:

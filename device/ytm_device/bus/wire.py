@@ -12,14 +12,14 @@ import numpy as np
 from ytm_device.frame import Reflection
 
 MAGIC = b"YTMR"
-VERSION = 1
+VERSION = 2
 MAX_SIDE = 1024
 MAX_MELS = 512
 MAX_FRAMES = 4096
 ID_BYTES = 32
-# magic, version, presence, bundle id, sequence, taken_ns, presence_since_ns, picture height and
-# width, mel bands and frames, padding to a multiple of four
-_HEADER = struct.Struct(f"<4sBB{ID_BYTES}sQqqHHHH2x")
+# magic, version, presence, bundle id, sequence, taken_ns, presence_since_ns, moved_ns, picture
+# height and width, mel bands and frames, padding to a multiple of four
+_HEADER = struct.Struct(f"<4sBB{ID_BYTES}sQqqqHHHH2x")
 HEADER_BYTES = _HEADER.size
 _MEL_TYPE = np.dtype("<f4")
 MAX_MESSAGE_BYTES = HEADER_BYTES + MAX_SIDE**2 * 3 + MAX_MELS * MAX_FRAMES * _MEL_TYPE.itemsize
@@ -50,6 +50,7 @@ def encode(reflection: Reflection) -> bytes:
         reflection.sequence,
         reflection.taken_ns,
         reflection.presence_since_ns,
+        reflection.moved_ns,
         height,
         width,
         *mel.shape,
@@ -65,12 +66,10 @@ def decode(message: bytes) -> Reflection:
     """
     if len(message) < HEADER_BYTES:
         raise WireError(f"{len(message)} bytes, fewer than the header's {HEADER_BYTES}")
-    magic, version, presence, identity, sequence, taken_ns, since_ns, *sizes = _HEADER.unpack_from(
-        message
-    )
+    magic, version, presence, identity, sequence, *rest = _HEADER.unpack_from(message)
+    taken_ns, since_ns, moved_ns, height, width, n_mels, frames = rest
     if magic != MAGIC or version != VERSION or presence > 1:
         raise WireError(f"begins with {message[:6]!r}, not {MAGIC!r} version {VERSION}")
-    height, width, n_mels, frames = sizes
     _check_sizes(height, width, n_mels, frames)
     mel_bytes = n_mels * frames * _MEL_TYPE.itemsize
     if len(message) != HEADER_BYTES + mel_bytes + height * width * 3:
@@ -87,6 +86,7 @@ def decode(message: bytes) -> Reflection:
         taken_ns=taken_ns,
         sequence=sequence,
         bundle_id=identity.hex(),
+        moved_ns=moved_ns,
     )
 
 

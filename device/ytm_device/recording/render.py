@@ -20,7 +20,7 @@ from ytm_device.frame import Frame
 from ytm_device.recording.film import HEIGHT, RATE_HZ, WIDTH, Film, writing_film
 from ytm_device.reflecting.reflector import Reflector
 from ytm_device.screen.picture import Enlarger
-from ytm_device.sound.player import Player
+from ytm_device.sound.player import player_for
 
 DRAWN_S = 10.0
 """Length of a film of the drawn visitor, who never ends, when none is given."""
@@ -108,14 +108,14 @@ class _Answering:
     def __init__(self, bundle: Bundle, reflector: Reflector) -> None:
         self._reflector = reflector
         self._enlarger = Enlarger(bundle.manifest.image, WIDTH, HEIGHT)
-        self._player = Player(bundle.manifest.sound, bundle.mel_matrices())
+        self._player = player_for(bundle)
         self._frame: Frame | None = None
 
     def add(self, frame: Frame, film: Film) -> None:
         """Add the answer to `frame` to `film`."""
         if frame is not self._frame:
             reflection = self._reflector.reflect(frame)
-            self._player.play(reflection.mel)
+            self._player.follow(reflection.mel, reflection.moved_ns)
             self._screen = self._enlarger.render(reflection.image)
             self._frame = frame
         film.add(self._screen, self._player.pull(film.samples_due()))

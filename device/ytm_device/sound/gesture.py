@@ -1,6 +1,12 @@
-"""A playhead that runs through the newest mel spectrogram for ever, without seams."""
+"""A mel spectrogram as something to play: laid out as a loop, and a playhead that runs through it.
+
+A playhead never jumps: it is faded over, in power, since the sounds on either side of a seam know
+nothing of each other's phase.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,82 +17,109 @@ FADE_S = 0.02
 """Seconds in which a newly arrived mel takes over from the one before it."""
 JOIN_S = 0.04
 """Seconds at the end of a mel that are laid over its beginning."""
+ATTACK_STEPS = 2
+"""Steps before the loudest rise at which a struck gesture begins."""
 
 
-def steps_in(frames: int, steps_per_frame: int) -> int:
-    """Steps from the first to the last of `frames` mel frames, both counted."""
-    return (frames - 1) * steps_per_frame + 1
+@dataclass(frozen=True, eq=False)
+class Gesture:
+    """One mel, ready to be played over and over."""
+
+    power: Array
+    """float32 (n_mels, frames), mel power, >= 0, finite."""
+    rows: Array
+    """float32 (steps, n_mels): the same a hop of the stream apart, its end over its beginning."""
+    onset: int
+    """The step with which it begins when it is struck: just before its loudest rise."""
 
 
-def column(power: Array, step: int, steps_per_frame: int) -> Array:
-    """Mel power at one step: float32 (n_mels,), interpolated in the logarithm between frames.
+def lay_out(power: Array, steps_per_frame: int, step_s: float) -> Gesture:
+    """Make a gesture of a mel.
 
     Args:
-        power: float32 (n_mels, frames), >= 0.
-        step: from 0 to `steps_in(frames, steps_per_frame) - 1`.
-        steps_per_frame: 1 or more.
+        power: float32 (n_mels, frames), mel power, >= 0, finite.
+        steps_per_frame: how many steps the stream takes for each mel frame, 1 or more. Between
+            frames, magnitudes are interpolated: of magnitudes, powers and logarithms they come
+            nearest to the frames that are missing.
+        step_s: seconds between two steps.
     """
-    frame, beyond = divmod(step, steps_per_frame)
-    if beyond == 0:
-        return power[:, frame]
-    share = beyond / steps_per_frame
-    between: Array = power[:, frame] ** (1 - share) * power[:, frame + 1] ** share
-    return between
+    steps = between(power, steps_per_frame)
+    join = min(round(JOIN_S / step_s), len(steps) // 4)
+    length = len(steps) - join
+    share = ((np.arange(join, dtype=np.float32) + 0.5) / max(join, 1))[:, np.newaxis]
+    rows = steps[:length].copy()
+    rows[:join] = share * steps[:join] + (1 - share) * steps[length:]
+    return Gesture(power, rows, loudest_rise(rows))
 
 
-class Gesture:
-    """One second of mel, played over and over.
+def between(power: Array, steps_per_frame: int) -> Array:
+    """Mel power (n_mels, frames) -> (steps, n_mels), from the first frame to the last."""
+    frames: Array = np.ascontiguousarray(power.T, np.float32)
+    if steps_per_frame == 1:
+        return frames
+    magnitudes = np.sqrt(frames)
+    steps = np.empty(((len(frames) - 1) * steps_per_frame + 1, frames.shape[1]), np.float32)
+    steps[::steps_per_frame] = frames
+    for step in range(1, steps_per_frame):
+        share = np.float32(step / steps_per_frame)
+        mixed = (1 - share) * magnitudes[:-1] + share * magnitudes[1:]
+        steps[step::steps_per_frame] = mixed**2
+    return steps
 
-    A newly arrived mel is faded in under the running playhead. At the end of the mel the playhead
-    goes back to the beginning, over which the end is faded out. All fades are straight lines in
-    power, since the sounds on either side know nothing of each other's phase.
-    """
 
-    def __init__(self, mel_shape: tuple[int, int], steps_per_frame: int, step_s: float) -> None:
-        """Begin in silence.
+def loudest_rise(rows: Array) -> int:
+    """The step, `ATTACK_STEPS` early, at which the magnitudes of (steps, n_mels) rise most."""
+    magnitudes = np.sqrt(rows)
+    rises = np.maximum(magnitudes - np.roll(magnitudes, 1, axis=0), 0).sum(axis=1)
+    return int(np.argmax(rises) - ATTACK_STEPS) % len(rows)
 
-        Args:
-            mel_shape: (n_mels, frames) of every mel.
-            steps_per_frame: how many columns are given for each mel frame.
-            step_s: seconds between two columns.
-        """
-        self._steps_per_frame = steps_per_frame
-        steps = steps_in(mel_shape[1], steps_per_frame)
-        self._join = min(round(JOIN_S / step_s), steps // 4)
-        self.length = steps - self._join
-        """Columns until the mel begins again."""
+
+class Playhead:
+    """Where in which gesture the sound is. Made and used in one thread; allocates nothing."""
+
+    def __init__(self, n_mels: int, step_s: float) -> None:
+        """Begin in silence, for steps of `step_s` seconds."""
+        silence = np.zeros((n_mels, 1), np.float32)
+        self._to = self._from = Gesture(silence, np.zeros((1, n_mels), np.float32), 0)
+        self._to_step = self._from_step = 0
         self._fade = max(1, round(FADE_S / step_s))
         self._faded = self._fade
-        self._step = 0
-        self._from: Array = np.zeros(mel_shape, np.float32)
-        self._to = self._from
+        self._strike = False
+        self._mixed = np.zeros(n_mels, np.float32)
 
-    def next(self, power: Array) -> Array:
-        """The next column, float32 (n_mels,), of the newest mel, float32 (n_mels, frames)."""
-        if power is not self._to:
-            self._arrive(power)
+    def advance(self, newest: Gesture, *, strike: bool) -> bool:
+        """Go one step on, and over to the newest gesture as soon as no other fades in.
+
+        Args:
+            newest: may be the same as before.
+            strike: go to its onset instead of the same place in it.
+
+        Returns:
+            Whether a gesture began to fade in, so that `column` says something else than before
+            about the steps ahead.
+        """
+        self._to_step = (self._to_step + 1) % len(self._to.rows)
+        self._from_step = (self._from_step + 1) % len(self._from.rows)
         self._faded = min(self._faded + 1, self._fade)
-        mixed = self._at(self._to)
-        if self._faded < self._fade:
-            share = self._share()
-            mixed = share * mixed + (1 - share) * self._at(self._from)
-        self._step = (self._step + 1) % self.length
+        self._strike = self._strike or strike
+        if self._faded < self._fade or (newest is self._to and not self._strike):
+            return False
+        self._from, self._from_step = self._to, self._to_step
+        self._to = newest
+        self._to_step = newest.onset if self._strike else self._to_step % len(newest.rows)
+        self._faded, self._strike = 0, False
+        return True
+
+    def column(self, ahead: int) -> Array:
+        """Mel power so many steps ahead: float32 (n_mels,), valid until the next call."""
+        rows = self._to.rows
+        to: Array = rows[(self._to_step + ahead) % len(rows)]
+        share = min(1.0, (self._faded + ahead + 1) / self._fade)
+        if share == 1.0:
+            return to
+        rows = self._from.rows
+        mixed = self._mixed
+        np.subtract(to, rows[(self._from_step + ahead) % len(rows)], out=mixed)
+        np.multiply(mixed, np.float32(share - 1), out=mixed)
+        np.add(to, mixed, out=mixed)
         return mixed
-
-    def _arrive(self, power: Array) -> None:
-        # What is half faded in goes on from where it is, so that no arrival is a jump.
-        share = self._share()
-        self._from = self._to if share == 1 else share * self._to + (1 - share) * self._from
-        self._to, self._faded = power, 0
-
-    def _share(self) -> float:
-        return self._faded / self._fade
-
-    def _at(self, power: Array) -> Array:
-        here = column(power, self._step, self._steps_per_frame)
-        if self._step >= self._join:
-            return here
-        share = (self._step + 0.5) / self._join
-        ending = column(power, self._step + self.length, self._steps_per_frame)
-        joined: Array = share * here + (1 - share) * ending
-        return joined

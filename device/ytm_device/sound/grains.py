@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ytm_bundle.bundle import MelMatrices
 from ytm_bundle.manifest import GrainInversion, SoundSpec
+from ytm_device.sound.gesture import Gesture
 from ytm_device.sound.griffin_lim import GriffinLim, linear_magnitude
 
 Array = npt.NDArray[np.float32]
@@ -35,12 +36,22 @@ class Grains:
         self.chunk = self._griffin_lim.samples
         self._window = np.hanning(self.chunk + 1)[:-1].astype(np.float32)
 
-    def invert(self, power: Array) -> Array:
+    def invert(self, gesture: Gesture, out: Array, *, strike: bool) -> None:
         """See `Inverter.invert`."""
+        if strike:
+            self._position = 0
+        self.grain(gesture.power, out)
+
+    def restart(self) -> None:
+        """See `Inverter.restart`."""
+        self._position = 0
+
+    def grain(self, power: Array, out: Array) -> None:
+        """Make the next grain of a mel, float32 (n_mels, frames), into float32 (chunk,)."""
         if self._position + self._grain_frames > power.shape[1]:
             self._position = 0
         end = self._position + self._grain_frames
         grain = linear_magnitude(power[:, self._position : end], self._inverse)
         # A grain of f frames lasts f - 1 hops, so the last frame also begins the next grain.
         self._position = end - 1
-        return self._griffin_lim.invert(grain) * self._window
+        np.multiply(self._griffin_lim.invert(grain), self._window, out=out)

@@ -7,25 +7,30 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ytm_device.sound.gesture import Gesture
+
 Array = npt.NDArray[np.float32]
 
 
 class Inverter(Protocol):
-    """Makes an endless sound, a chunk at a time, from whichever mel is the newest."""
+    """Makes an endless sound, a chunk at a time, from whichever gesture is the newest."""
 
     chunk: int
-    """Samples in a chunk; a newer mel is heard from the next chunk on."""
+    """Samples in a chunk; a newer gesture is heard from the next chunk on."""
     delay: int
     """Samples from the start of a chunk to the middle of the newest mel frame heard in it."""
 
-    def invert(self, power: Array) -> Array:
+    def invert(self, gesture: Gesture, out: Array, *, strike: bool) -> None:
         """Make the next chunk.
 
         Args:
-            power: float32 (n_mels, frames), mel power, >= 0, finite: the newest mel, the same
-                object until there is a newer one. The inverter keeps its own place in it.
-
-        Returns:
-            float32 (chunk,), unlimited; owned by the caller.
+            gesture: the newest, the same object until there is a newer one. The inverter keeps its
+                own place in it.
+            out: float32 (chunk,), is overwritten; unlimited.
+            strike: begin the gesture anew, at its onset, if that can be done.
         """
+        ...
+
+    def restart(self) -> None:
+        """Begin in silence again, as when it was made."""
         ...

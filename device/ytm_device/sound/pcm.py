@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import alsaaudio
 import numpy as np
 import numpy.typing as npt
 
-from ytm_bundle.errors import DeviceError
+from ytm_bundle.errors import CardGoneError, DeviceError
 from ytm_device.sound.sink import PERIOD, PERIODS, Sink
 
 Array = npt.NDArray[np.float32]
@@ -17,36 +21,33 @@ Samples16 = npt.NDArray[np.int16]
 
 FULL_SCALE = 32767
 _CHANNELS = 2
+_MAX_CHANNELS = 8
 _ATTEMPTS = 5
 """Writes of one period before the card counts as broken."""
 _SEED = 16
 _PROBE_RATE_HZ = 48000
+_CONVERTING = "use `default` or a `plughw:` name, which convert"
 
 
 class AlsaSink(Sink):
     """A `Sink` on an ALSA PCM: 16 bits, the same in every channel."""
 
-    def __init__(self, name: str, rate_hz: int) -> None:
+    def __init__(
+        self, name: str, rate_hz: int, ceiling_dbfs: float = 0.0, periods: int = PERIODS
+    ) -> None:
         """Open the PCM `name`, such as `default` or `plughw:CARD=PCH`, for playback.
 
+        Args:
+            name: as `aplay -L` lists it.
+            rate_hz: of the samples that will be written.
+            ceiling_dbfs: <= 0; no sample is louder, dither included.
+            periods: >= 2, in the buffer; the card may grant other sizes, which `period` and
+                `buffer` then say.
+
         Raises:
-            DeviceError: there is no such PCM, it is in use, or it grants another rate or format.
+            DeviceError: there is no such PCM, it is in use, or what it grants cannot be played on.
         """
-        try:
-            self._pcm = alsaaudio.PCM(
-                type=alsaaudio.PCM_PLAYBACK,
-                mode=alsaaudio.PCM_NORMAL,
-                rate=rate_hz,
-                channels=_CHANNELS,
-                format=alsaaudio.PCM_FORMAT_S16_LE,
-                periodsize=PERIOD,
-                periods=PERIODS,
-                device=name,
-            )
-        except alsaaudio.ALSAAudioError as error:
-            raise DeviceError(
-                f"{name}: cannot be opened for playback ({error}); choose one that `aplay -L` lists"
-            ) from error
+        self._pcm = _open(name, rate_hz, periods)
         granted = self._pcm.info()
         try:
             check_granted(name, rate_hz, granted)
@@ -57,22 +58,25 @@ class AlsaSink(Sink):
         self.channels: int = granted["channels"]
         self.period: int = granted["period_size"]
         self.buffer: int = granted["buffer_size"]
-        self.underruns = 0
-        self._random = np.random.default_rng(_SEED)
+        self.underruns = self.interruptions = 0
+        self._quantise = Quantiser(self.period, self.channels, ceiling_dbfs)
+        self._silence = np.zeros((self.period, self.channels), np.int16)
 
     def write(self, samples: Array) -> None:
         """See `Sink.write`."""
-        mono = to_int16(samples, self._random)
-        frames = np.repeat(mono[:, np.newaxis], self.channels, axis=1)
+        frames = self._quantise(samples)
         for _ in range(_ATTEMPTS):
             written = self._write_once(frames)
-            if written == -errno.EPIPE:
+            if written < 0:
                 self.underruns += 1
+                self.interruptions += 1
+                # The rest follows on nothing, so that its first sample would be a click.
+                frames = self._silence[: len(frames)]
+            elif written == len(frames):
+                return
             else:
                 frames = frames[written:]
-            if not len(frames):
-                return
-        raise DeviceError(
+        raise CardGoneError(
             f"{self.name}: took no samples in {_ATTEMPTS} attempts; check the card and its cable"
         )
 
@@ -80,46 +84,134 @@ class AlsaSink(Sink):
         """See `Sink.close`."""
         self._pcm.close()
 
+    def abandon(self) -> None:
+        """Release the device at once, whatever is still to be heard."""
+        with suppress(alsaaudio.ALSAAudioError):
+            self._pcm.drop()
+        self._pcm.close()
+
     def _write_once(self, frames: Samples16) -> int:
+        """Write, and give how many frames it took; negative if it had stopped before."""
         try:
-            return int(self._pcm.write(frames))
+            written = int(self._pcm.write(frames))
         except alsaaudio.ALSAAudioError as error:
-            raise DeviceError(
-                f"{self.name}: refuses samples ({error}); is it unplugged?"
-            ) from error
+            # The error carries no number, so the state says which kind it is.
+            if self._pcm.state() == alsaaudio.PCM_STATE_SUSPENDED:
+                self._restart()
+                return -errno.ESTRPIPE
+            raise self._gone(error) from error
+        if self._pcm.state() == alsaaudio.PCM_STATE_DISCONNECTED:
+            raise self._gone("disconnected")
+        return written
+
+    def _restart(self) -> None:
+        """Leave the suspended state: a write prepares what was dropped."""
+        try:
+            self._pcm.drop()
+        except alsaaudio.ALSAAudioError as error:
+            raise self._gone(error) from error
+
+    def _gone(self, why: object) -> CardGoneError:
+        return CardGoneError(
+            f"{self.name}: takes no more samples ({why}); check that it is plugged in"
+        )
 
 
-def check_granted(name: str, rate_hz: int, granted: Mapping[str, object]) -> None:
+class Quantiser:
+    """Float samples to the frames of a card, with no memory asked for in between.
+
+    Triangular dither turns the distortion of soft sounds into even noise: Lipshitz, Wannamaker and
+    Vanderkooy, "Quantization and dither", JAES 40(5), 1992. Two draws of one step each, so at most
+    1 either way before rounding.
+    """
+
+    def __init__(self, period: int, channels: int, ceiling_dbfs: float = 0.0) -> None:
+        """Make room for `period` samples; none is louder than `ceiling_dbfs` (<= 0) afterwards."""
+        self._ceiling = math.floor(FULL_SCALE * 10 ** (ceiling_dbfs / 20))
+        self._random = np.random.default_rng(_SEED)
+        self._draws = np.empty((2, period), np.float32)
+        self._up, self._down = self._draws
+        self._steps = np.empty(period, np.float32)
+        self._column = self._steps[:, np.newaxis]
+        self._frames = np.empty((period, channels), np.int16)
+
+    def __call__(self, samples: Array) -> Samples16:
+        """Give int16 (period, channels), full scale 32767, valid until the next call.
+
+        Args:
+            samples: float32 (period,) in [-1, 1].
+        """
+        self._random.random(dtype=np.float32, out=self._draws)
+        np.multiply(samples, FULL_SCALE, out=self._steps)
+        self._steps += self._up
+        self._steps -= self._down
+        np.rint(self._steps, out=self._steps)
+        np.clip(self._steps, -self._ceiling, self._ceiling, out=self._steps)
+        np.copyto(self._frames, self._column, casting="unsafe")
+        return self._frames
+
+
+def _open(name: str, rate_hz: int, periods: int) -> Any:
+    try:
+        return alsaaudio.PCM(
+            type=alsaaudio.PCM_PLAYBACK,
+            mode=alsaaudio.PCM_NORMAL,
+            rate=rate_hz,
+            channels=_CHANNELS,
+            format=alsaaudio.PCM_FORMAT_S16_LE,
+            periodsize=PERIOD,
+            periods=periods,
+            device=name,
+        )
+    except alsaaudio.ALSAAudioError as error:
+        raise DeviceError(
+            f"{name}: cannot be opened for playback ({error}); choose one that `aplay -L` lists"
+        ) from error
+
+
+def check_granted(name: str, rate_hz: int, granted: Mapping[str, Any]) -> None:
     """Check what `PCM.info()` says the PCM `name` gave for a request of `rate_hz`.
 
     Raises:
-        DeviceError: the rate or format is another.
+        DeviceError: the rate or format is another, or the channels or buffer make no sense.
     """
     wanted = {"rate": rate_hz, "format_name": "S16_LE"}
     for key, value in wanted.items():
         if granted[key] != value:
             raise DeviceError(
-                f"{name}: grants {key} {granted[key]}, the bundle's sound needs {value}; use"
-                " `default` or a `plughw:` name, which convert"
+                f"{name}: grants {key} {granted[key]}, the bundle's sound needs {value};"
+                f" {_CONVERTING}"
             )
+    channels, period = granted["channels"], granted["period_size"]
+    if not 1 <= channels <= _MAX_CHANNELS:
+        raise DeviceError(
+            f"{name}: grants channels {channels}, 1 to {_MAX_CHANNELS} can be played on;"
+            f" {_CONVERTING}"
+        )
+    if period < 1:
+        raise DeviceError(f"{name}: grants period_size {period}, it takes 1 or more; {_CONVERTING}")
+    if granted["buffer_size"] < 2 * period:
+        raise DeviceError(
+            f"{name}: grants buffer_size {granted['buffer_size']} for period_size {period}, without"
+            f" gaps it takes {2 * period} or more; {_CONVERTING}"
+        )
 
 
-def to_int16(samples: Array, random: np.random.Generator) -> Samples16:
-    """Quantise with triangular dither, which turns the distortion of soft sounds into even noise.
+_LIBASOUND = ctypes.CDLL("libasound.so.2")
+# Of the handler's arguments, only those before the variable ones can be declared.
+_IGNORE = ctypes.CFUNCTYPE(
+    None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p
+)(lambda *_: None)
 
-    Lipshitz, Wannamaker and Vanderkooy, "Quantization and dither", JAES 40(5), 1992.
 
-    Args:
-        samples: float32 (n,) in [-1, 1].
-        random: where the dither is drawn from; two draws of one step each, so at most 1 either way.
-
-    Returns:
-        int16 (n,), full scale 32767.
-    """
-    draws = random.random((2, samples.size), np.float32)
-    steps = np.rint(samples * FULL_SCALE + draws[0] - draws[1])
-    clipped: Array = np.clip(steps, -FULL_SCALE, FULL_SCALE)
-    return clipped.astype(np.int16)
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep libasound from complaining on stderr, for what is tried again and again."""
+    _LIBASOUND.snd_lib_error_set_handler(_IGNORE)
+    try:
+        yield
+    finally:
+        _LIBASOUND.snd_lib_error_set_handler(None)
 
 
 def find_card() -> str | None:

@@ -14,13 +14,13 @@ Array = npt.NDArray[np.float32]
 
 PERIOD = 256
 """Samples asked for in one write: 5.3 ms at 48 kHz."""
-PERIODS = 6
+PERIODS = 4
 """Periods in the buffer asked for; what is written is heard at most so much later."""
 _NS_PER_S = 1_000_000_000
 
 
 class Sink(Owner):
-    """Takes samples, a period at a time. Made, used and closed in one thread."""
+    """Takes samples, a period at a time; one thread writes."""
 
     name: str
     rate_hz: int
@@ -31,13 +31,19 @@ class Sink(Owner):
     """Samples that it holds before they are heard."""
     underruns: int
     """How often it ran dry since it was opened."""
+    interruptions: int
+    """How often what was written before was cut off; the next sample follows on silence."""
+    losses: int = 0
+    """How often its device vanished."""
+    problem: str | None = None
+    """Why nobody hears what is written, where that is not as it should be."""
 
     @abstractmethod
     def write(self, samples: Array) -> None:
         """Take float32 (period,) in [-1, 1]; waits until there is room for them.
 
         Raises:
-            DeviceError: it is gone or broken.
+            CardGoneError: its device is gone or broken, and these samples may not be heard.
         """
 
     @abstractmethod
@@ -48,12 +54,12 @@ class Sink(Owner):
 class ClockedNullSink(Sink):
     """A `Sink` that nobody hears, as fast as a sound card: for machines that have none."""
 
-    def __init__(self, rate_hz: int) -> None:
-        """Accept `rate_hz` samples a second by CLOCK_MONOTONIC."""
+    def __init__(self, rate_hz: int, period: int = PERIOD, periods: int = PERIODS) -> None:
+        """Accept `rate_hz` samples a second by CLOCK_MONOTONIC, `period` at a time or otherwise."""
         self.name = "none (clock)"
         self.rate_hz, self.channels = rate_hz, 1
-        self.period, self.buffer = PERIOD, PERIOD * PERIODS
-        self.underruns = 0
+        self.period, self.buffer = period, period * periods
+        self.underruns = self.interruptions = 0
         self._started_ns: int | None = None
         self._written = 0
 
@@ -64,6 +70,7 @@ class ClockedNullSink(Sink):
             self._start(now_ns)
         elif now_ns > self._heard_by_ns(self._written):
             self.underruns += 1
+            self.interruptions += 1
             self._start(now_ns)
         self._written += samples.size
         wait_ns = self._heard_by_ns(self._written - self.buffer) - now_ns

@@ -51,7 +51,11 @@ def plan(
     common = ["--bundle", str(bundle), "--run-dir", str(run_dir)]
     services = {
         REFLECT: [*common, "--camera", camera.name],
-        SOUND: [*common, *(["--pcm", outputs.pcm] if outputs.pcm else ["--headless"])],
+        SOUND: [
+            *common,
+            *(["--pcm", outputs.pcm] if outputs.pcm else ["--headless"]),
+            *options.sound.arguments(),
+        ],
     }
     if options.headless:
         services[SCREEN] = [*common, "--headless"]

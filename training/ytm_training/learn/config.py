@@ -177,7 +177,7 @@ PAPER = RunConfig(
     ),
 )
 
-STREAM = StreamInversion(look_ahead_frames=1, iterations=8, updates=2)
+STREAM = StreamInversion(look_ahead_frames=1, iterations=12, updates=2)
 
 _CONTINUOUS_VAE_FIT = Optimisation(
     optimiser="adamw",

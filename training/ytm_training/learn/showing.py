@@ -45,7 +45,7 @@ def mel_matrices(sound: SoundSpec) -> MelMatrices:
 def heard(mel: npt.NDArray[np.float32], sound: SoundSpec) -> npt.NDArray[np.float32]:
     """What the mirror plays for one scaled mel: (samples,) at the playback rate."""
     player = Player(sound, mel_matrices(sound))
-    player.play(mel)
+    player.follow(mel)
     return player.pull(SOUND_SECONDS * sound.playback_rate_hz)
 
 
