@@ -24,7 +24,7 @@ class CompileKernel(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Compile, for a wheel of either kind."""
         source = Path(self.root) / SOURCE
-        library = source.with_suffix(".so")
+        library = source.with_suffix(".so.1")
         temporary = library.with_suffix(f".{os.getpid()}.partial")
         compiler = os.environ.get("CC", "cc").split()
         try:
@@ -39,4 +39,4 @@ class CompileKernel(BuildHookInterface):
         build_data["tag"] = "py3-none-" + sysconfig.get_platform().replace("-", "_").replace(
             ".", "_"
         )
-        build_data["artifacts"].append(f"/{SOURCE.removesuffix('c')}so")
+        build_data["artifacts"].append(f"/{SOURCE.removesuffix('c')}so.1")

@@ -6,7 +6,6 @@ import threading
 from pathlib import Path
 
 from ytm_bundle.bundle import Bundle
-from ytm_bundle.errors import DeviceError
 from ytm_device.console import say
 from ytm_device.options import REFLECT, SOUND, Options
 from ytm_device.run_dirs import endpoint
@@ -44,9 +43,8 @@ def _sound(bundle: Bundle, options: Options, run_dir: Path, stop: threading.Even
     from ytm_device.sound.pcm import find_card
     from ytm_device.sound.realtime import steady_process
 
-    pcm = options.pcm or (None if options.headless else find_card())
-    if pcm is None and not options.headless:
-        raise DeviceError("no sound card is found; connect one, or give --pcm NAME or --headless")
+    # Where there is no card, the one that comes later is `default`.
+    pcm = options.pcm or (None if options.headless else find_card() or "default")
     service.run(
         bundle,
         endpoint(run_dir),

@@ -11,16 +11,15 @@ import numpy.typing as npt
 from scipy import signal
 
 from ytm_bundle.bundle import MelMatrices
-from ytm_bundle.manifest import GrainInversion, SoundSpec, StreamInversion
+from ytm_bundle.manifest import SoundSpec, StreamInversion
 from ytm_device.sound.grains import Grains
+from ytm_device.sound.modes import GRAINS, QUALITY, STREAM, ZERO
 from ytm_device.sound.streaming.stream import stream_whole
 from ytm_device.sound.streaming.tables import OVERLAP
-from ytm_training.learn.config import PAPER, STREAM
+from ytm_training.learn.config import PAPER
 
 Array = npt.NDArray[np.float32]
 
-QUALITY = StreamInversion(look_ahead_frames=3, iterations=16, updates=2)
-ZERO = StreamInversion(look_ahead_frames=0, iterations=12, updates=2)
 LIBROSA_ITERATIONS = 32
 _SEED = 0
 _RANGE_DB = 80.0
@@ -123,9 +122,7 @@ def _modulation(samples: Array, rate_hz: int, at_hz: float) -> float:
 
 
 def _grain_samples() -> int:
-    inversion = PAPER.sound.inversion
-    assert isinstance(inversion, GrainInversion)
-    return (inversion.frames - 1) * PAPER.sound.hop
+    return (GRAINS.frames - 1) * PAPER.sound.hop
 
 
 def _streaming(inversion: StreamInversion) -> Callable[[Array, SoundSpec, MelMatrices], Array]:
@@ -133,10 +130,8 @@ def _streaming(inversion: StreamInversion) -> Callable[[Array, SoundSpec, MelMat
 
 
 def _paper(power: Array, sound: SoundSpec, matrices: MelMatrices) -> Array:
-    inversion = PAPER.sound.inversion
-    assert isinstance(inversion, GrainInversion)
-    grains = Grains(sound, inversion, matrices)
-    count = (power.shape[1] - 1) // (inversion.frames - 1)
+    grains = Grains(sound, GRAINS, matrices)
+    count = (power.shape[1] - 1) // (GRAINS.frames - 1)
     made = np.empty((count, grains.chunk), np.float32)
     for grain in made:
         grains.grain(power, grain)

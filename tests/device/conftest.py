@@ -69,12 +69,16 @@ def _paper() -> Preset:
     return _preset(44100, 512, 9, GrainInversion(frames=5, iterations=5))
 
 
+@pytest.fixture(scope="session")
+def continuous() -> Preset:
+    """The preset whose sound is streamed."""
+    return _continuous(StreamInversion(look_ahead_frames=1, iterations=12, updates=2))
+
+
 @pytest.fixture(scope="session", params=["continuous", "paper"])
-def preset(request: pytest.FixtureRequest) -> Preset:
+def preset(request: pytest.FixtureRequest, continuous: Preset) -> Preset:
     """Both presets, one after the other."""
-    if request.param == "paper":
-        return _paper()
-    return _continuous(StreamInversion(look_ahead_frames=1, iterations=8, updates=2))
+    return _paper() if request.param == "paper" else continuous
 
 
 @pytest.fixture(scope="session", params=["continuous", "paper"])

@@ -71,7 +71,7 @@ def _steady(power: np.ndarray) -> np.ndarray:
 def test_a_meter_shows_the_same_for_what_is_played(preset: Any, material: Any) -> None:
     mel = _mel(preset, material)
     player = Player(preset.sound, preset.matrices)
-    player.play(mel)
+    player.follow(mel)
     player.pull(RATE_HZ)
     played = player.pull(LISTENED_S * RATE_HZ).astype(np.float64)
     shown = pyloudnorm.Meter(RATE_HZ).integrated_loudness(played)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,16 @@ import pytest
 from waiting import HANG_S, wait_for
 from ytm_bundle.bundle import Bundle
 from ytm_bundle.errors import DeviceError
+from ytm_device import wall_clock
 from ytm_device.bus.channel import Publisher
 from ytm_device.frame import Reflection
 from ytm_device.sound import service
+from ytm_device.sound.player import player_for
+from ytm_device.sound.settings import SoundSettings
+from ytm_device.sound.sink import ClockedNullSink
+from ytm_device.sound.volume import Volume
 from ytm_device.status import read_status
+from ytm_device.wall_clock import Hours
 
 PLAY_A_WHILE = """
 import sys, threading
@@ -47,10 +55,18 @@ def _reflection(bundle: Bundle, sequence: int, bundle_id: str) -> Reflection:
 
 
 @contextmanager
-def _running(bundle: Bundle, endpoint: str, run_dir: Path) -> Iterator[None]:
+def _running(
+    bundle: Bundle,
+    endpoint: str,
+    run_dir: Path,
+    pcm: str | None = None,
+    settings: SoundSettings | None = None,
+) -> Iterator[None]:
     """The service in a thread, which is stopped and joined at the end."""
     stop = threading.Event()
-    thread = threading.Thread(target=service.run, args=(bundle, endpoint, run_dir, None, stop))
+    thread = threading.Thread(
+        target=service.run, args=(bundle, endpoint, run_dir, pcm, stop, settings)
+    )
     thread.start()
     try:
         yield
@@ -89,8 +105,8 @@ def test_the_newest_reflection_is_played_and_the_replay_otherwise(
         mirror = _status_when(tmp_path, lambda status: status["mode"] == "mirror", publish)
         assert mirror["samples"] > replay["samples"]
         assert mirror["reflection_age_ms"] >= 0
-        heard = _status_when(tmp_path, lambda status: status["frame_to_write_p50_ms"], publish)
-        assert 0 < heard["frame_to_write_p50_ms"] <= heard["frame_to_write_p95_ms"]
+        heard = _status_when(tmp_path, lambda status: status["frame_to_sound_p50_ms"], publish)
+        assert 0 < heard["frame_to_sound_p50_ms"] <= heard["frame_to_sound_p95_ms"]
         _status_when(tmp_path, lambda status: status["mode"] == "replay")
 
 
@@ -119,13 +135,47 @@ def test_what_the_card_hears_begins_and_ends_in_silence(
     assert np.abs(heard[-2:]).max() <= 2
 
 
-def test_a_pcm_that_does_not_exist_is_named(tiny_bundle: Bundle, tmp_path: Path) -> None:
-    with pytest.raises(DeviceError, match="plughw:CARD=nobody: cannot be opened"):
-        service.run(
-            tiny_bundle,
-            f"ipc://{tmp_path}/reflections",
-            tmp_path,
-            "plughw:CARD=nobody",
-            threading.Event(),
-        )
-    assert read_status(tmp_path, "sound") == {}
+def test_a_pcm_that_does_not_exist_is_named_and_the_sound_keeps_time(
+    tiny_bundle: Bundle, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    endpoint = f"ipc://{tmp_path}/reflections"
+    with _running(tiny_bundle, endpoint, tmp_path, "plughw:CARD=nobody"):
+        status = _status_when(tmp_path, lambda status: status["samples"] > 0)
+    assert status["sink"] == "none (clock)"
+    assert "plughw:CARD=nobody: cannot be opened" in status["problem"]
+    assert capfd.readouterr().err.count("plughw:CARD=nobody: cannot be opened") == 1
+
+
+def test_an_audio_thread_that_fails_ends_the_service(
+    tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_sink: ClockedNullSink, _samples: np.ndarray) -> None:
+        raise ArithmeticError("planted")
+
+    monkeypatch.setattr(ClockedNullSink, "write", fail)
+    with pytest.raises(DeviceError, match=r"the audio thread failed .*planted"):
+        service.run(tiny_bundle, f"ipc://{tmp_path}/reflections", tmp_path, None, threading.Event())
+
+
+def test_a_sudden_change_and_the_hour_reach_the_player(
+    tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wall_clock, "clock_is_set", lambda: True)
+    monkeypatch.setattr(wall_clock, "local_time", lambda: dt.time(23, 0))
+    night = Volume(master_db=-3, night_db=-20, night=Hours.parse("22:00-08:00"))
+    loudness_db = player_for(tiny_bundle).gain.target_db
+    endpoint = f"ipc://{tmp_path}/reflections"
+    settings = SoundSettings(night)
+    with (
+        Publisher(endpoint) as publisher,
+        _running(tiny_bundle, endpoint, tmp_path, None, settings),
+    ):
+        sequence = iter(range(10**6))
+
+        def publish() -> None:
+            at = next(sequence)
+            reflection = _reflection(tiny_bundle, at, tiny_bundle.id)
+            publisher.publish(replace(reflection, moved_ns=1 + at // 5))
+
+        status = _status_when(tmp_path, lambda status: status["strikes"] >= 2, publish)
+    assert status["gain_db"] == pytest.approx(loudness_db - 23, abs=0.06)

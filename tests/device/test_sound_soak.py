@@ -23,6 +23,7 @@ import pytest
 from mirror_process import COMMAND
 from waiting import HANG_S, wait_for
 from ytm_device.sound.pcm import FULL_SCALE
+from ytm_device.sound.settings import SoundSettings
 from ytm_device.status import read_status
 
 SOAK_S = float(os.environ.get("YTM_SOAK_S", "15"))
@@ -147,7 +148,7 @@ def test_as_steady_as_the_least_player_and_no_larger_later(
             theirs = json.loads(beside.communicate(timeout=SOAK_S + HANG_S)[0])
     assert ours["sink"] == "card"
     assert ours["underruns"] <= theirs["underruns"]
-    assert (ours.get("losses", 0), ours.get("problem")) == (0, None)
+    assert (ours["card_losses"], ours["problem"]) == (0, None)
     early_kib, late_kib = _thirds(footprint.rss_kib)
     assert late_kib - early_kib <= GROWTH_KIB
     early, late = _thirds(footprint.files)
@@ -200,7 +201,7 @@ def test_a_service_that_was_stopped_goes_on_softly(
     started_ns, first = heard.starts[-1]
     assert heard.samples.size - first <= (ended_ns - started_ns) * RATE_HZ / 1e9
     loudest = np.abs(heard.samples.astype(int)).max()
-    assert loudest <= FULL_SCALE * 10 ** (figures.get("ceiling_dbfs", 0) / 20)
+    assert loudest <= FULL_SCALE * 10 ** (SoundSettings().ceiling_dbfs / 20)
     for _, first in heard.starts:
         after = np.abs(heard.samples[first:].astype(int))
         silent = int(np.argmax(after > 0))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -8,31 +10,24 @@ import numpy as np
 import pytest
 
 from ytm_bundle.bundle import MelMatrices
+from ytm_bundle.errors import DeviceError
 from ytm_bundle.manifest import SoundSpec, StreamInversion
-from ytm_device.sound.phase_stream import PhaseStream
 from ytm_device.sound.player import Player
-from ytm_device.sound.stream import stream_whole
+from ytm_device.sound.streaming import compiled
+from ytm_device.sound.streaming.compiled import CompiledStream
+from ytm_device.sound.streaming.reference import ReferenceStream
+from ytm_device.sound.streaming.stream import MelStream, play_once, stream_whole
+from ytm_device.sound.streaming.tables import StreamTables
 from ytm_training.media import open_video
 
 RATE_HZ, N_FFT, HOP = 48000, 1024, 256
-STREAM = StreamInversion(look_ahead_frames=1, iterations=8, updates=2)
-QUALITY = StreamInversion(look_ahead_frames=3, iterations=8, updates=5)
-ZERO = StreamInversion(look_ahead_frames=0, iterations=8, updates=2)
+STREAM = StreamInversion(look_ahead_frames=1, iterations=12, updates=2)
+QUALITY = StreamInversion(look_ahead_frames=3, iterations=16, updates=2)
+ZERO = StreamInversion(look_ahead_frames=0, iterations=12, updates=2)
+LOOK_AHEADS = {0: ZERO, 1: STREAM, 3: QUALITY}
+BOTH = [ReferenceStream, CompiledStream]
 VIDEOS = Path(__file__).resolve().parents[3] / "shared/data/videos"
 RECORDINGS = ("vggsound_harp.mp4", "vggsound_baby_cry.mp4", "vas_drummer.mp4", "vas_cough.mp4")
-
-
-def _magnitude(samples: np.ndarray) -> np.ndarray:
-    """float32 (frames, bins), by librosa."""
-    return np.abs(librosa.stft(samples, n_fft=N_FFT, hop_length=HOP)).T.astype(np.float32)
-
-
-def _streamed(magnitude: np.ndarray, look_ahead: int = 1, iterations: int = 6) -> np.ndarray:
-    """The sound from the first frame's centre to the last's."""
-    stream = PhaseStream(N_FFT, look_ahead, iterations)
-    silence = np.zeros((stream.delay // HOP, N_FFT // 2 + 1), np.float32)
-    hops = [stream.push(frame) for frame in np.concatenate([magnitude, silence])]
-    return np.concatenate(hops)[stream.delay :][: (len(magnitude) - 1) * HOP]
 
 
 def _distance(wanted: np.ndarray, found: np.ndarray) -> float:
@@ -71,64 +66,182 @@ def _sine(frequency_hz: float, seconds: float = 2.0) -> np.ndarray:
     return (0.3 * np.sin(2 * np.pi * frequency_hz * t_s)).astype(np.float32)
 
 
+def _streamed(
+    power: np.ndarray,
+    matrices: MelMatrices,
+    inversion: StreamInversion = STREAM,
+    kind: type[MelStream] = CompiledStream,
+) -> np.ndarray:
+    """The sound of mel power (n_mels, frames), from the first frame's centre to the last's."""
+    tables = StreamTables(_sound(HOP, inversion), inversion, matrices)
+    return play_once(np.ascontiguousarray(power.T), kind(tables), tables)
+
+
+def _random_mel(frames: int, seed: int = 5) -> np.ndarray:
+    """Lively mel power, float32 (128, frames), with silences."""
+    rng = np.random.default_rng(seed)
+    levels = np.cumsum(rng.normal(0, 0.5, (128, frames)), axis=1) + rng.normal(0, 1, (128, 1))
+    power = np.exp(np.clip(levels, -12, 5)).astype(np.float32)
+    power[:, frames // 3 : frames // 3 + 6] = 0
+    return power
+
+
+@pytest.mark.parametrize("look_ahead", [0, 1, 3])
+@pytest.mark.parametrize("n_fft", [64, 128, 256, 1024, 2048])
+def test_the_compiled_stream_agrees_with_the_reference(look_ahead: int, n_fft: int) -> None:
+    """Sample by sample while few iterations have rounded; after that only the mel can agree."""
+    n_mels = n_fft // 8
+    inversion = StreamInversion(look_ahead_frames=look_ahead, iterations=3, updates=2)
+    bank = librosa.filters.mel(sr=RATE_HZ, n_fft=n_fft, n_mels=n_mels)
+    matrices = MelMatrices(bank, np.linalg.pinv(bank, rcond=1e-6).astype(np.float32))
+    sound = _sound(HOP, inversion).model_copy(
+        update={"n_fft": n_fft, "hop": n_fft // 4, "n_mels": n_mels}
+    )
+    tables = StreamTables(sound, inversion, matrices)
+    noise = np.random.default_rng(n_fft).normal(0, 0.1, 20 * n_fft).astype(np.float32)
+    spectrum = np.abs(librosa.stft(noise, n_fft=n_fft, hop_length=tables.hop)) ** 2
+    power = np.ascontiguousarray((bank @ spectrum).T, np.float32)
+    ours, theirs = (play_once(power, kind(tables), tables) for kind in BOTH)
+    start = slice(0, 5 * tables.hop)
+    assert np.abs(theirs[start]).max() > 0.01
+    assert np.abs(ours - theirs)[start].max() < 1e-3 * np.abs(theirs[start]).max()
+
+
+@pytest.mark.parametrize("inversion", [ZERO, STREAM, QUALITY], ids=["zero", "stream", "quality"])
+def test_both_come_equally_close_to_a_recordings_mel(
+    inversion: StreamInversion, matrices: MelMatrices, preset: Any
+) -> None:
+    power = _mel(preset.samples, HOP, matrices)
+    distances = []
+    for kind in BOTH:
+        found = _mel(_streamed(power, matrices, inversion, kind), HOP, matrices)
+        wanted = power[:, : found.shape[1]]
+        distances.append(_distance(np.sqrt(wanted), np.sqrt(found)))
+    assert distances[0] == pytest.approx(distances[1], abs=0.005)
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_revised_frame_is_as_if_it_had_been_so_from_the_start(
+    kind: type[MelStream], matrices: MelMatrices
+) -> None:
+    """The frame that looks ahead begins anew; what was played before stays."""
+    tables = StreamTables(_sound(HOP, STREAM), STREAM, matrices)
+    first, second = np.random.default_rng(1).random((2, 128), np.float32)
+    outs = np.zeros((3, tables.hop), np.float32)
+    plain, revised, never = (kind(tables) for _ in range(3))
+    for stream, powers in ((plain, [second]), (revised, [first]), (never, [first])):
+        stream.push(powers[0], outs[0])
+    revised.revise(0, second)
+    for stream, out in zip((plain, revised, never), outs, strict=True):
+        stream.push(second, out)
+    assert np.abs(outs[1]).max() > 0
+    # The same magnitudes; only the first phase was found for the other mel.
+    levels = np.sqrt(np.mean(outs**2, axis=1))
+    assert abs(levels[1] - levels[0]) < abs(levels[2] - levels[0])
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_restart_is_a_new_beginning(kind: type[MelStream], matrices: MelMatrices) -> None:
+    tables = StreamTables(_sound(HOP, STREAM), STREAM, matrices)
+    power = _random_mel(12).T.copy()
+    stream = kind(tables)
+    once = play_once(power, stream, tables)
+    stream.push(np.full(128, np.nan, np.float32), np.empty(HOP, np.float32))
+    stream.restart()
+    assert np.array_equal(play_once(power, stream, tables), once)
+
+
+def test_a_library_that_is_not_there_or_of_another_version_is_named(
+    matrices: MelMatrices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = StreamTables(_sound(HOP, STREAM), STREAM, matrices)
+    monkeypatch.setattr(compiled, "LIBRARY", tmp_path / "nowhere.so.1")
+    with pytest.raises(DeviceError, match=r"nowhere\.so\.1: cannot be loaded .*make setup"):
+        CompiledStream(tables)
+    (tmp_path / "other.c").write_text("long long ytm_stream_bytes(void) { return 3; }")
+    other = tmp_path / "other.so.1"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", other, tmp_path / "other.c"], check=True)
+    monkeypatch.setattr(compiled, "LIBRARY", other)
+    with pytest.raises(DeviceError, match="built from another version; install the package again"):
+        CompiledStream(tables)
+
+
 @pytest.mark.parametrize("look_ahead", [0, 1, 3])
 @pytest.mark.parametrize("frequency_hz", [311.0, 1000.0, 3456.7])
-def test_a_steady_sine_comes_out_steady(frequency_hz: float, look_ahead: int) -> None:
+def test_a_steady_sine_comes_out_steady(
+    frequency_hz: float, look_ahead: int, matrices: MelMatrices
+) -> None:
     sine = _sine(frequency_hz)
-    found = _streamed(_magnitude(sine), look_ahead)
+    found = _streamed(_mel(sine, HOP, matrices), matrices, LOOK_AHEADS[look_ahead])
     settled = slice(RATE_HZ // 2, -RATE_HZ // 4)
-    wanted = _magnitude(sine[settled])[2:-2]
-    assert _distance(wanted, _magnitude(found[settled])[2:-2]) < 0.03
-    peaks = np.abs(found[settled])[: RATE_HZ // 480 * 480].reshape(-1, 480).max(axis=1)
-    assert peaks.max() / peaks.min() < 1.06
+    wanted = np.sqrt(_mel(sine[settled], HOP, matrices))[:, 2:-2]
+    assert _distance(wanted, np.sqrt(_mel(found[settled], HOP, matrices))[:, 2:-2]) < 0.2
+    levels = np.sqrt(np.mean(found[settled][: RATE_HZ // 960 * 960].reshape(-1, 960) ** 2, axis=1))
+    assert levels.max() / levels.min() < 1.3
     largest_step = 0.3 * 2 * np.pi * frequency_hz / RATE_HZ
-    assert np.abs(np.diff(found[settled])).max() < 1.1 * largest_step
+    assert np.abs(np.diff(found[settled])).max() < 1.6 * largest_step
 
 
 @pytest.mark.parametrize("look_ahead", [0, 1, 3])
-def test_the_sound_is_where_the_frames_were(look_ahead: int) -> None:
+def test_the_sound_is_where_the_frames_were(look_ahead: int, matrices: MelMatrices) -> None:
     """A click comes back at its own time, and nothing comes before its window."""
     samples = np.zeros(RATE_HZ // 2, np.float32)
     at = 10000
     samples[at] = 1
-    found = _streamed(_magnitude(samples), look_ahead, 8)
+    found = _streamed(_mel(samples, HOP, matrices), matrices, LOOK_AHEADS[look_ahead])
     energy = found.astype(float) ** 2
     centre = np.sum(energy * np.arange(found.size)) / energy.sum()
     assert centre == pytest.approx(at, abs=N_FFT // 4)
     assert not np.any(found[: at - 2 * N_FFT])
 
 
-def test_more_iterations_and_more_look_ahead_come_closer(preset: Any) -> None:
-    magnitude = _magnitude(preset.samples)
-    distances = [
-        _distance(magnitude[:-1], _magnitude(_streamed(magnitude, *choice))[:-1][: len(magnitude)])
-        for choice in ((1, 1), (1, 6), (3, 12))
-    ]
+def test_more_look_ahead_comes_closer(preset: Any, matrices: MelMatrices) -> None:
+    power = _mel(preset.samples, HOP, matrices)
+    distances = []
+    for inversion in (ZERO, STREAM, QUALITY):
+        found = _mel(_streamed(power, matrices, inversion), HOP, matrices)
+        distances.append(_distance(np.sqrt(power[:, : found.shape[1]]), np.sqrt(found)))
     assert distances == sorted(distances, reverse=True)
 
 
-def test_silence_is_silence_and_the_phase_survives_it() -> None:
-    sine = _magnitude(_sine(1000, 0.5))
-    gap = np.zeros((20, sine.shape[1]), np.float32)
-    found = _streamed(np.concatenate([gap, sine, gap, sine]))
+def test_silence_is_silence_and_the_phase_survives_it(matrices: MelMatrices) -> None:
+    sine = _mel(_sine(1000, 0.5), HOP, matrices)
+    gap = np.zeros((128, 20), np.float32)
+    found = _streamed(np.concatenate([gap, sine, gap, sine], axis=1), matrices)
     assert not np.any(found[: 15 * HOP])
-    again = found[-60 * HOP :]
-    assert np.sqrt(np.mean(again**2)) == pytest.approx(0.3 / np.sqrt(2), rel=0.05)
+    again = found[-60 * HOP : -4 * HOP]
+    assert np.sqrt(np.mean(again**2)) == pytest.approx(0.3 / np.sqrt(2), rel=0.1)
 
 
-def test_the_same_frames_give_the_same_samples() -> None:
-    magnitude = np.random.default_rng(3).random((50, 513), np.float32)
-    assert np.array_equal(_streamed(magnitude), _streamed(magnitude))
+def test_the_same_frames_give_the_same_samples(matrices: MelMatrices) -> None:
+    power = _random_mel(50)
+    assert np.array_equal(_streamed(power, matrices), _streamed(power, matrices))
 
 
-@pytest.mark.parametrize("factor", [2.0**-6, 2.0**9])
-def test_loudness_changes_nothing_else(preset: Any, factor: float) -> None:
-    magnitude = _magnitude(preset.samples)[:60]
-    distances = [
-        _distance(magnitude[2:-2], _magnitude(_streamed(magnitude * level))[2:-2] / level)
-        for level in (np.float32(1), np.float32(factor))
-    ]
-    assert distances[1] == pytest.approx(distances[0], rel=0.1)
+@pytest.mark.parametrize("level", [1e-5, 1e5, 1e12])
+def test_loudness_changes_nothing_else(preset: Any, level: float, matrices: MelMatrices) -> None:
+    power = _mel(preset.samples, HOP, matrices)[:, :60]
+    plain, scaled = (_streamed(power * np.float32(each), matrices) for each in (1, level))
+    mels = [np.sqrt(_mel(each, HOP, matrices)) for each in (plain, scaled / np.sqrt(level))]
+    wanted = np.sqrt(power[:, : mels[0].shape[1]])
+    distances = [_distance(wanted, np.asarray(mel, np.float32)) for mel in mels]
+    assert distances[1] == pytest.approx(distances[0], abs=0.02)
+
+
+def test_a_stream_takes_no_memory_while_it_plays(matrices: MelMatrices) -> None:
+    tables = StreamTables(_sound(HOP, STREAM), STREAM, matrices)
+    stream, power, out = CompiledStream(tables), _random_mel(60).T.copy(), np.empty(HOP, np.float32)
+    for row in power:
+        stream.push(row, out)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(10):
+        for row in power:
+            stream.push(row, out)
+    grown, peak = (each - before for each in tracemalloc.get_traced_memory())
+    tracemalloc.stop()
+    assert grown < 1024
+    assert peak < 4096
 
 
 @pytest.mark.parametrize("hop", [256, 512])
@@ -183,7 +296,7 @@ def test_recordings_come_back_closer_than_by_librosa_offline(
     mean_ours, mean_librosas = np.mean(distances, axis=0)
     assert mean_ours <= mean_librosas
     assert np.abs(flutter_db).max() < 2
-    assert abs(np.mean(flutter_db)) < 1
+    assert abs(np.mean(flutter_db)) < 1.5
 
 
 def _largest_step(samples: np.ndarray) -> float:
@@ -198,12 +311,12 @@ def test_mels_that_arrive_all_the_time_make_no_click(matrices: MelMatrices) -> N
     held = []
     for mel in mels:
         player = Player(sound, matrices)
-        player.play(mel)
+        player.follow(mel)
         held.append(_largest_step(player.pull(RATE_HZ)[RATE_HZ // 4 :]))
     player = Player(sound, matrices)
     pieces = []
     for turn in range(60):
-        player.play(mels[turn % len(mels)])
+        player.follow(mels[turn % len(mels)])
         pieces.append(player.pull(RATE_HZ // 30))
     jumping = np.concatenate(pieces)[RATE_HZ // 4 :]
     assert _largest_step(jumping) < 1.5 * max(held)
@@ -213,7 +326,7 @@ def test_mels_that_arrive_all_the_time_make_no_click(matrices: MelMatrices) -> N
 def test_a_held_mel_has_no_seam(matrices: MelMatrices) -> None:
     sound = _sound()
     player = Player(sound, matrices)
-    player.play(sound.scale(_mel(_sine(440, 1), HOP, matrices)))
+    player.follow(sound.scale(_mel(_sine(440, 1), HOP, matrices)))
     found = player.pull(3 * RATE_HZ)[RATE_HZ // 2 :]
     levels = np.sqrt(np.mean(found[: found.size // 960 * 960].reshape(-1, 960) ** 2, axis=1))
     assert 20 * np.log10(levels.max() / levels.min()) < 3

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ytm_bundle.errors import UsageError
-from ytm_bundle.manifest import GrainInversion, Inversion, StreamInversion
+from ytm_bundle.manifest import Inversion
+from ytm_device.sound.modes import GRAINS, STREAM
 from ytm_training.models.associator import AssociatorShape
 from ytm_training.models.vae import VaeShape
 
@@ -154,7 +155,7 @@ PAPER = RunConfig(
         seconds=0.1,
         loudness_lufs=-23.0,
         range_db=80.0,
-        inversion=GrainInversion(frames=5, iterations=5),
+        inversion=GRAINS,
     ),
     image_vae=VaeSettings(
         widths=(32, 64, 128, 256),
@@ -176,8 +177,6 @@ PAPER = RunConfig(
         fit=_PAPER_VAE_FIT.model_copy(update={"learning_rate": 1e-3, "kl_weight": 1e-3}),
     ),
 )
-
-STREAM = StreamInversion(look_ahead_frames=1, iterations=12, updates=2)
 
 _CONTINUOUS_VAE_FIT = Optimisation(
     optimiser="adamw",

@@ -12,8 +12,9 @@ from ytm_bundle.errors import DeviceError
 from ytm_device.sound.streaming import tables
 from ytm_device.sound.streaming.tables import Array, StreamTables
 
-LIBRARY = Path(__file__).with_name("kernel.so")
-"""Built with the package, for every processor of this architecture."""
+LIBRARY = Path(__file__).with_name("kernel.so.1")
+"""Built with the package, for every processor of this architecture. The suffix is none that Python
+would take for a module of its own."""
 _VECTOR = 16
 """Floats in the widest vector; rows are whole vectors."""
 _TWO_PI = 2 * math.pi

@@ -1,0 +1,335 @@
+"""`ytm-benchmark sound`: what it reports, when it fails, and what it compares with."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ytm_bundle.bundle import Bundle
+from ytm_bundle.manifest import GrainInversion, SoundSpec, StreamInversion
+from ytm_device.benchmark import command, costs, hops, machine
+from ytm_device.benchmark.costs import GRAINS_NAME, STREAMS, why_not_streamed
+from ytm_device.benchmark.report import KIND, SoundReport
+from ytm_device.sound.grains import Grains
+from ytm_device.sound.streaming import compiled
+from ytm_device.sound.streaming.stream import Stream
+
+HOP_NS = round(4 * 128 / 48000 * 1e9)
+"""Of the tiny bundle: a grain of five frames."""
+SHORT_S = 0.3
+
+
+@dataclass(frozen=True)
+class Done:
+    """How the command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="module")
+def sound(tiny_bundle: Bundle) -> SoundSpec:
+    return tiny_bundle.manifest.sound
+
+
+def _run(*arguments: object) -> Done:
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["ytm-benchmark", *map(str, arguments)])
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+            command.main()
+    return Done(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
+Clock = Callable[[int], None]
+
+
+@pytest.fixture
+def hop_takes(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """`hop_takes(ns)`: each hop takes so long, by the clock that it is timed with."""
+
+    def set_to(duration_ns: int) -> None:
+        ticks = itertools.count(0, duration_ns)
+        monkeypatch.setattr(hops, "perf_counter_ns", lambda: next(ticks))
+
+    return set_to
+
+
+@pytest.fixture
+def quick(hop_takes: Clock) -> None:
+    """No machine is too slow for the sound."""
+    hop_takes(HOP_NS // 100)
+
+
+def _data(bundle: Path, *flags: object) -> dict[str, Any]:
+    done = _run("sound", "--bundle", bundle, "--seconds", SHORT_S, "--json", *flags)
+    assert done.returncode == 0, done.stderr
+    data: dict[str, Any] = json.loads(done.stdout)
+    return data
+
+
+def test_json_says_what_was_measured_where(
+    quick: None, tiny_bundle: Bundle, sound: SoundSpec
+) -> None:
+    data = _data(tiny_bundle.folder)
+    assert data["kind"] == KIND
+    assert data["bundle"] == {"name": "tiny", "id": tiny_bundle.id}
+    assert data["machine"]["numpy"] == np.__version__
+    assert data["machine"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert data["machine"]["kernel_compiled"] is True
+    assert data["machine"]["cores"] >= 1
+    assert set(data["cpu_s_per_s"]) == {*STREAMS, GRAINS_NAME}
+    for cost in data["cpu_s_per_s"].values():
+        assert 0 < cost["least"] <= cost["median"] <= cost["most"]
+    assert data["left_out"] == {}
+    hop = data["hop"]
+    assert hop["samples"] == 4 * sound.hop
+    assert hop["budget_ms"] == pytest.approx(HOP_NS / 1e6)
+    assert hop["count"] == -(-SHORT_S * 48000 // hop["samples"])
+    assert set(hop["ms"]) == set(hop["share"]) == {"p50", "p95", "p99", "max"}
+    assert hop["share"]["p99"] == pytest.approx(0.01, rel=1e-3)
+
+
+def test_numpy_costs_more_than_the_compiled_kernel(quick: None, tiny_bundle_path: Path) -> None:
+    found = _data(tiny_bundle_path)["cpu_s_per_s"]
+    assert found["stream in NumPy"]["least"] > 2 * found["stream"]["least"]
+
+
+def test_people_get_tables(quick: None, tiny_bundle_path: Path) -> None:
+    done = _run("--bundle", tiny_bundle_path, "--seconds", SHORT_S)
+    assert done.returncode == 0, done.stderr
+    assert "CPU seconds per second of sound" in done.stdout
+    assert "stream in NumPy" in done.stdout
+    assert "p99" in done.stdout
+    assert "compiled kernel" in done.stdout
+
+
+@pytest.mark.parametrize(("share", "code"), [(0.99, 0), (1.01, 1)])
+def test_it_fails_when_a_hop_takes_longer_than_it_lasts(
+    share: float, code: int, hop_takes: Clock, tiny_bundle_path: Path
+) -> None:
+    hop_takes(round(share * HOP_NS))
+    done = _run("--bundle", tiny_bundle_path, "--seconds", SHORT_S, "--json")
+    assert done.returncode == code
+    assert json.loads(done.stdout)["hop"]["share"]["p99"] == pytest.approx(share, rel=1e-3)
+    assert ("there will be gaps" in done.stderr) == bool(code)
+
+
+@pytest.mark.parametrize(
+    "inversion",
+    [
+        GrainInversion(frames=5, iterations=2),
+        StreamInversion(look_ahead_frames=1, iterations=2, updates=0),
+    ],
+)
+def test_a_hop_is_what_the_inverter_makes_at_a_time(
+    inversion: GrainInversion | StreamInversion, tiny_bundle: Bundle, sound: SoundSpec
+) -> None:
+    sound = sound.model_copy(update={"inversion": inversion})
+    matrices = tiny_bundle.mel_matrices()
+    if isinstance(inversion, GrainInversion):
+        assert hops.hop_samples(sound) == Grains(sound, inversion, matrices).chunk
+    else:
+        assert hops.hop_samples(sound) == Stream(sound, inversion, matrices).chunk
+
+
+def test_sound_that_cannot_be_streamed_is_said_and_left_out(
+    quick: None, make_bundle: Callable[..., Path], sound: SoundSpec, tmp_path: Path
+) -> None:
+    path = make_bundle(tmp_path / "odd", sound=sound.model_copy(update={"hop": 100}))
+    data = _data(path)
+    assert set(data["cpu_s_per_s"]) == {GRAINS_NAME}
+    assert set(data["left_out"]) == set(STREAMS)
+    assert "hop 100 is neither a half nor a quarter" in data["left_out"]["stream"]
+    told = _run("--bundle", path, "--seconds", SHORT_S).stdout
+    assert "zero: left out, hop 100" in told
+
+
+@pytest.mark.parametrize(
+    ("n_fft", "hop", "reason"),
+    [
+        (1024, 256, None),
+        (1024, 512, None),
+        (1000, 250, "n_fft 1000 is not a power of two"),
+        (1024, 128, "hop 128 is neither a half nor a quarter of n_fft 1024"),
+    ],
+)
+def test_which_sound_can_be_streamed(
+    n_fft: int, hop: int, reason: str | None, sound: SoundSpec
+) -> None:
+    assert why_not_streamed(sound.model_copy(update={"n_fft": n_fft, "hop": hop})) == reason
+
+
+def test_without_the_compiled_library_the_rest_is_measured(
+    quick: None, tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (compiled, machine):
+        monkeypatch.setattr(module, "LIBRARY", tmp_path / "none.so")
+    data = _data(tiny_bundle_path)
+    assert data["machine"]["kernel_compiled"] is False
+    assert set(data["cpu_s_per_s"]) == {"stream in NumPy", GRAINS_NAME}
+    assert "cannot be loaded" in data["left_out"]["quality"]
+
+
+def test_short_mels_have_no_grains(
+    quick: None, make_bundle: Callable[..., Path], sound: SoundSpec, tmp_path: Path
+) -> None:
+    inversion = StreamInversion(look_ahead_frames=0, iterations=1, updates=0)
+    sound = sound.model_copy(update={"frames": 4, "inversion": inversion})
+    data = _data(make_bundle(tmp_path / "short", sound=sound))
+    assert data["left_out"] == {GRAINS_NAME: "a mel has 4 frames, a grain takes 5"}
+    assert data["hop"]["samples"] == sound.n_fft // 4
+
+
+def test_methods_take_turns() -> None:
+    turns: list[str] = []
+    methods = {
+        name: costs.Method(6000, lambda name=name: turns.append(name)) for name in ("one", "two")
+    }
+    found = costs.measure(methods, 48000, range(2))
+    assert turns == (["one"] * 2 + ["two"] * 2) * 3
+    assert set(found) == {"one", "two"}
+
+
+def _old(bundle: Path, folder: Path) -> Path:
+    path = folder / "old.json"
+    path.write_text(json.dumps(_data(bundle)), encoding="utf-8")
+    return path
+
+
+def test_an_old_report_is_shown_beside_the_new_one(
+    hop_takes: Clock, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    hop_takes(HOP_NS // 10)
+    old = _old(tiny_bundle_path, tmp_path)
+    hop_takes(HOP_NS // 5)
+    data = _data(tiny_bundle_path, "--compare", old)
+    then = json.loads(old.read_text(encoding="utf-8"))
+    compared = data["compared"]["stream, CPU s per s"]
+    assert compared["old"] == then["cpu_s_per_s"]["stream"]["median"]
+    assert compared["new"] == data["cpu_s_per_s"]["stream"]["median"]
+    assert data["compared"]["hop p99, ms"]["ratio"] == pytest.approx(2, rel=1e-3)
+    assert data["differences"] == []
+    told = _run("--bundle", tiny_bundle_path, "--seconds", SHORT_S, "--compare", old).stdout
+    assert "new / old" in told
+
+
+def test_what_else_differs_is_said(quick: None, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    old = _old(tiny_bundle_path, tmp_path)
+    then = json.loads(old.read_text(encoding="utf-8"))
+    then["machine"]["cpu"] = "Abacus"
+    del then["cpu_s_per_s"]["zero"]
+    old.write_text(json.dumps(then), encoding="utf-8")
+    done = _run("--bundle", tiny_bundle_path, "--seconds", SHORT_S, "--compare", old)
+    assert done.returncode == 0
+    assert "not the same as then: CPU was Abacus" in done.stderr
+    assert "zero, CPU s per s" not in done.stdout
+
+
+def _report() -> dict[str, Any]:
+    """A report with as little as possible in it."""
+    times = dict.fromkeys(("p50", "p95", "p99", "max"), 0.5)
+    data: dict[str, Any] = {
+        "kind": KIND,
+        "version": 1,
+        "machine": {
+            "youtube_mirror": "1",
+            "python": "3",
+            "numpy": "2",
+            "cpu": "Abacus",
+            "cores": 1,
+            "load_1_min": 0.0,
+            "kernel_compiled": True,
+        },
+        "bundle": {"name": "b", "id": "1"},
+        "seconds": 1.0,
+        "cpu_s_per_s": {"stream": {"median": 0.1, "least": 0.1, "most": 0.1}},
+        "left_out": {},
+        "hop": {"samples": 1, "budget_ms": 1.0, "count": 1, "ms": times, "share": times},
+    }
+    assert SoundReport.model_validate(data)
+    return data
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "cannot be read (No such file"),
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        (" " * (1 << 20) + "{}", "larger than 1048576 bytes"),
+        ("[]", "its kind is None, not 'ytm-benchmark sound'"),
+        ('{"kind": "ytm-benchmark screen"}', "its kind is 'ytm-benchmark screen'"),
+        (json.dumps(_report() | {"version": 2}), "version: Input should be 1"),
+        (json.dumps(_report() | {"hop": {}}), "hop.samples: Field required"),
+        (
+            json.dumps(_report() | {"cpu_s_per_s": {"stream": {"median": 0, "least": 0}}}),
+            "cpu_s_per_s.stream.median: Input should be greater than 0",
+        ),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(
+    text: str | None, words: str, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    old = tmp_path / "old.json"
+    if text is not None:
+        old.write_text(text, encoding="utf-8")
+    done = _run("--bundle", tiny_bundle_path, "--compare", old)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert f"--compare {old}: " in done.stderr
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["taste"], "taste: nothing that can be measured; give sound"),
+        (["--seconds", "0"], "--seconds 0: give 0.1 to 600"),
+        (["--seconds", "nan"], "--seconds nan: give 0.1 to 600"),
+        (["--seconds", "601"], "--seconds 601: give 0.1 to 600"),
+    ],
+)
+def test_wrong_usage_exits_with_2(flags: list[str], words: str) -> None:
+    done = _run(*flags)
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_no_bundle_is_one_line_and_exit_1(tmp_path: Path) -> None:
+    done = _run("--bundle", tmp_path / "none")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+
+
+def test_help_names_every_flag() -> None:
+    done = _run("--help")
+    assert done.returncode == 0
+    for flag in ("--bundle", "--seconds", "--json", "--compare"):
+        assert flag in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "model"),
+    [
+        ("processor\t: 0\nmodel name\t: Abacus 3\nmodel name\t: other\n", "Abacus 3"),
+        ("processor : 0\nModel\t\t: Raspberry Pi 5\n", "Raspberry Pi 5"),
+        ("processor : 0\nmodel name : \n", machine.platform.machine()),
+    ],
+)
+def test_the_model_of_a_processor(text: str, model: str, tmp_path: Path) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text(text, encoding="utf-8")
+    assert machine.cpu_model(info) == model
