@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Every target may be run again: what is done is not done twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup mirror test bench demo-bundle
+.PHONY: help setup mirror test test-soak bench demo-bundle
 
 BIN := .venv/bin
 
@@ -19,6 +19,10 @@ test: setup ## set up everything, then check and test it all
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest $(ARGS)
+
+test-soak: export YTM_SOAK_S ?= 600
+test-soak: setup ## ten minutes of the sound service beside the least player there can be, on a busy machine
+	$(BIN)/pytest tests/device/test_sound_soak.py -s $(ARGS)
 
 # One thread each, so that the ratios are of work, not of how it was shared out.
 bench: export OPENBLAS_NUM_THREADS = 1

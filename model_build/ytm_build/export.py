@@ -31,6 +31,7 @@ from ytm_bundle.manifest import (
     TensorSpec,
 )
 from ytm_device.engines.onnx import OnnxEngine
+from ytm_training.learn.quality import PICTURE_DISTANCE
 from ytm_training.learn.run import Exemplars, MaterialRecord, Networks, Run
 from ytm_training.learn.showing import mel_matrices
 from ytm_training.learn.tensors import (
@@ -47,6 +48,9 @@ CHECKED = 8
 KEPT = 2
 """How many of them the bundle keeps as golden vectors."""
 REPLAY_DWELL_S = 6.0
+SUDDEN_SHARE = 0.35
+"""Of the distance between two pictures of the training set: before a camera, a gesture goes
+farther within a quarter of a second, and a talking face does not."""
 
 Array = npt.NDArray[np.float32]
 
@@ -109,6 +113,7 @@ def build_bundle(
             sound=material.sound,
             graphs=specs,
             replay=ReplaySpec(order=tuple(range(len(exemplars.images))), dwell_s=REPLAY_DWELL_S),
+            sudden_change=SUDDEN_SHARE * run.metrics()[PICTURE_DISTANCE],
             sources=material.credits,
             quality=run.metrics(),
         )

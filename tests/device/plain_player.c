@@ -1,11 +1,13 @@
 /* The least that can play: a tone on a PCM, to compare the sound service with.
  *
- *   plain_player NAME RATE PERIOD PERIODS SECONDS
+ *   plain_player NAME RATE PERIOD PERIODS SECONDS PRIORITY
  *
- * Prints how often the PCM ran dry: {"underruns": 0}
+ * Asks for PRIORITY of SCHED_FIFO, as the service does. Prints how often the PCM ran dry, and
+ * whether it was given the priority: {"underruns": 0, "real_time": true}
  */
 #include <alsa/asoundlib.h>
 #include <math.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,11 +41,13 @@ static snd_pcm_t *open_pcm(const char *name, unsigned rate, snd_pcm_uframes_t pe
 
 int main(int count, char **words)
 {
-    if (count != 6)
+    if (count != 7)
         return 2;
     const unsigned rate = (unsigned)atoi(words[2]), periods = (unsigned)atoi(words[4]);
     const snd_pcm_uframes_t period = (snd_pcm_uframes_t)atoi(words[3]);
     const double seconds = atof(words[5]);
+    const struct sched_param priority = {.sched_priority = atoi(words[6])};
+    const int urgent = sched_setscheduler(0, SCHED_FIFO, &priority) == 0;
     snd_pcm_t *pcm = open_pcm(words[1], rate, period, periods);
     int16_t *frames = malloc(period * 2 * sizeof *frames);
     unsigned long underruns = 0;
@@ -58,6 +62,6 @@ int main(int count, char **words)
     snd_pcm_drain(pcm);
     snd_pcm_close(pcm);
     free(frames);
-    printf("{\"underruns\": %lu}\n", underruns);
+    printf("{\"underruns\": %lu, \"real_time\": %s}\n", underruns, urgent ? "true" : "false");
     return 0;
 }

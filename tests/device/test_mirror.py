@@ -121,7 +121,11 @@ def test_an_interrupted_recording_leaves_nothing(tmp_path, environment, tiny_bun
         (["--record", "film.mp4", "--camera", "/dev/video99"], 2, "never with a live camera"),
         (["--record", "film.mp4", "--headless"], 2, "--record: not with"),
         (["sound", "--camera", "demo"], 2, "--camera: means nothing with sound"),
-        (["sound", "--pcm", "nonsense"], 1, "nonsense: cannot be opened"),
+        (["sound", "--volume-db", "20"], 2, "--volume-db 20: give dB from -60 to 12"),
+        (["sound", "--night", "late"], 2, "'late': no hours of the day"),
+        (["sound", "--periods", "1"], 2, "--periods 1: give periods from 2 to 64"),
+        (["screen", "--loudness-lufs", "-30"], 2, "--loudness-lufs: means nothing with screen"),
+        (["--record", "x.mp4", "--no-strike"], 2, "--record: not with --no-strike"),
         (["screen"], 1, "no display found"),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 
 from ytm_device.sound.gesture import (
     ATTACK_STEPS,
+    BETWEEN_LIFT,
     FADE_S,
     JOIN_S,
     Gesture,
@@ -46,8 +47,9 @@ def test_steps_lie_between_their_frames(steps_per_frame: int) -> None:
     assert len(steps) == (FRAMES - 1) * steps_per_frame + 1
     assert np.array_equal(steps[::steps_per_frame], power.T)
     if steps_per_frame == 2:
-        halves = (np.sqrt(power.T[:-1]) + np.sqrt(power.T[1:])) / 2
-        assert np.allclose(np.sqrt(steps[1::2]), halves)
+        magnitudes = np.sqrt(power.T)
+        halves = (magnitudes[:-1] + magnitudes[1:]) / 2
+        assert np.allclose(np.sqrt(steps[1::2]) / BETWEEN_LIFT, halves, rtol=0.02)
 
 
 def test_the_end_is_laid_over_the_beginning() -> None:

@@ -22,7 +22,9 @@ import pytest
 
 from mirror_process import COMMAND
 from waiting import HANG_S, wait_for
+from ytm_device.bundles import DEMO_BUNDLE
 from ytm_device.sound.pcm import FULL_SCALE
+from ytm_device.sound.realtime import PRIORITY
 from ytm_device.sound.settings import SoundSettings
 from ytm_device.status import read_status
 
@@ -131,14 +133,14 @@ def _thirds(values: list[float] | list[int]) -> tuple[float, float]:
 
 
 def test_as_steady_as_the_least_player_and_no_larger_later(
-    tiny_bundle_path: Path, cards: dict[str, str], player: Path, tmp_path: Path
+    cards: dict[str, str], player: Path, tmp_path: Path
 ) -> None:
     footprint = _Footprint()
     core = max(os.sched_getaffinity(0))
-    with _loaded(core), _sounding(tiny_bundle_path, cards, tmp_path, SOAK_S) as process:
+    with _loaded(core), _sounding(DEMO_BUNDLE, cards, tmp_path, SOAK_S) as process:
         status = read_status(tmp_path, "sound")
         period = int(status["period_samples"])
-        shape = (RATE_HZ, period, int(status["buffer_samples"]) // period, SOAK_S)
+        shape = (RATE_HZ, period, int(status["buffer_samples"]) // period, SOAK_S, PRIORITY)
         command = [str(player), "other", *map(str, shape)]
         with subprocess.Popen(command, env=cards, stdout=subprocess.PIPE, text=True) as beside:
             while process.poll() is None and beside.poll() is None:
@@ -146,10 +148,12 @@ def test_as_steady_as_the_least_player_and_no_larger_later(
                 time.sleep(LOOK_S)
             ours = _figures(process)
             theirs = json.loads(beside.communicate(timeout=SOAK_S + HANG_S)[0])
+    early_kib, late_kib = _thirds(footprint.rss_kib)
+    print(f"\nours {ours}\ntheirs {theirs}\nrss {early_kib:g} KiB early, {late_kib:g} KiB late")
     assert ours["sink"] == "card"
+    assert ours["real_time"] == theirs["real_time"]
     assert ours["underruns"] <= theirs["underruns"]
     assert (ours["card_losses"], ours["problem"]) == (0, None)
-    early_kib, late_kib = _thirds(footprint.rss_kib)
     assert late_kib - early_kib <= GROWTH_KIB
     early, late = _thirds(footprint.files)
     assert late == early

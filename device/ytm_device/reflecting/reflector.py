@@ -11,6 +11,7 @@ from ytm_device.engines.engine import Engine, Tensor
 from ytm_device.engines.onnx import OnnxEngine
 from ytm_device.frame import Frame, Reflection
 from ytm_device.owner import Owner
+from ytm_device.reflecting.movement import Movement
 
 _GRAPHS: tuple[GraphName, ...] = (
     "image_encoder",
@@ -48,6 +49,7 @@ class Reflector(Owner):
             name: OnnxEngine(bundle.graph_path(name), threads) for name in _GRAPHS
         }
         self._present_since_ns: int | None = None
+        self._movement = Movement(bundle.manifest.sudden_change)
 
     def close(self) -> None:
         """Release the graphs."""
@@ -84,4 +86,5 @@ class Reflector(Owner):
             taken_ns=frame.taken_ns,
             sequence=frame.sequence,
             bundle_id=self._bundle_id,
+            moved_ns=self._movement.moved_ns(latent[0].copy(), frame.taken_ns),
         )

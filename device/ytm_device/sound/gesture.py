@@ -17,6 +17,9 @@ FADE_S = 0.02
 """Seconds in which a newly arrived mel takes over from the one before it."""
 JOIN_S = 0.04
 """Seconds at the end of a mel that are laid over its beginning."""
+BETWEEN_LIFT = 1.02
+"""Magnitudes between frames come out softer than those beside them, by phases that fit less well;
+without this the level beats 4 dB more at the rate of the frames."""
 ATTACK_STEPS = 2
 """Steps before the loudest rise at which a struck gesture begins."""
 
@@ -38,9 +41,7 @@ def lay_out(power: Array, steps_per_frame: int, step_s: float) -> Gesture:
 
     Args:
         power: float32 (n_mels, frames), mel power, >= 0, finite.
-        steps_per_frame: how many steps the stream takes for each mel frame, 1 or more. Between
-            frames, magnitudes are interpolated: of magnitudes, powers and logarithms they come
-            nearest to the frames that are missing.
+        steps_per_frame: how many steps the stream takes for each mel frame, 1 or 2.
         step_s: seconds between two steps.
     """
     steps = between(power, steps_per_frame)
@@ -53,17 +54,23 @@ def lay_out(power: Array, steps_per_frame: int, step_s: float) -> Gesture:
 
 
 def between(power: Array, steps_per_frame: int) -> Array:
-    """Mel power (n_mels, frames) -> (steps, n_mels), from the first frame to the last."""
+    """Mel power (n_mels, frames) -> (steps, n_mels), from the first frame to the last.
+
+    With 2 steps a frame, magnitudes are interpolated by a cubic through four frames. Of
+    logarithms, powers and magnitudes, magnitudes come nearest to the frames that are missing; with
+    a straight line the envelope would lose 1 dB at 23 Hz.
+    """
     frames: Array = np.ascontiguousarray(power.T, np.float32)
     if steps_per_frame == 1:
         return frames
     magnitudes = np.sqrt(frames)
-    steps = np.empty(((len(frames) - 1) * steps_per_frame + 1, frames.shape[1]), np.float32)
-    steps[::steps_per_frame] = frames
-    for step in range(1, steps_per_frame):
-        share = np.float32(step / steps_per_frame)
-        mixed = (1 - share) * magnitudes[:-1] + share * magnitudes[1:]
-        steps[step::steps_per_frame] = mixed**2
+    around = np.concatenate([magnitudes[:1], magnitudes, magnitudes[-1:]])
+    near = magnitudes[:-1] + magnitudes[1:]
+    far = around[:-3] + around[3:]
+    least = np.minimum(magnitudes[:-1], magnitudes[1:]) / 2
+    steps = np.empty((2 * len(frames) - 1, frames.shape[1]), np.float32)
+    steps[::2] = frames
+    steps[1::2] = (BETWEEN_LIFT * np.maximum((9 * near - far) / 16, least)) ** 2
     return steps
 
 

@@ -13,7 +13,9 @@ from ytm_training.learn.material import Material
 from ytm_training.learn.run import Networks
 from ytm_training.learn.tensors import mels_to_tensor, pictures_to_tensor
 
+PICTURE_DISTANCE = "picture_latent_distance"
 _RIDGE = 1e-3
+_COMPARED = 500
 
 
 def psnr_db(answer: Tensor, truth: Tensor) -> Tensor:
@@ -71,7 +73,8 @@ def measure(networks: Networks, material: Material) -> dict[str, float]:
 
     PSNR in dB and SSIM of picture reconstructions, root mean square error in dB of sound
     reconstructions and of sounds made from pictures, and how much the made sounds vary among
-    pictures, as a share of how much the true ones do.
+    pictures, as a share of how much the true ones do. Besides, on the training split, the median
+    distance between the latents of two pictures.
     """
     part = material.split
     train, test = material.rows(part.train), material.rows(part.test)
@@ -96,7 +99,14 @@ def measure(networks: Networks, material: Material) -> dict[str, float]:
         "sound_error_db_by_average": decibels_off(heard.mean(0, keepdim=True), mels, range_db),
         "associated_error_db": decibels_off(associated, mels, range_db),
         "associated_variance_share": _variance(associated) / max(_variance(mels), 1e-12),
+        PICTURE_DISTANCE: _median_distance(networks, seen),
     }
+
+
+def _median_distance(networks: Networks, pictures: Tensor) -> float:
+    """Median distance between the latents of any two of at most `_COMPARED` pictures."""
+    some = pictures[:: max(1, len(pictures) // _COMPARED)]
+    return float(torch.pdist(networks.image_vae.encoder(some).mean).median())
 
 
 def _variance(mels: Tensor) -> float:
