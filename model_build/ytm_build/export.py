@@ -28,9 +28,11 @@ from ytm_bundle.manifest import (
     GraphSpec,
     Manifest,
     ReplaySpec,
+    SoundSpec,
     TensorSpec,
 )
 from ytm_device.engines.onnx import OnnxEngine
+from ytm_device.sound.loudness import integrated_lufs
 from ytm_training.learn.quality import PICTURE_DISTANCE
 from ytm_training.learn.run import Exemplars, MaterialRecord, Networks, Run
 from ytm_training.learn.showing import mel_matrices
@@ -113,6 +115,7 @@ def build_bundle(
             sound=material.sound,
             graphs=specs,
             replay=ReplaySpec(order=tuple(range(len(exemplars.images))), dwell_s=REPLAY_DWELL_S),
+            answer_loudness_lufs=_answers_lufs(answers, networks, material.sound),
             sudden_change=SUDDEN_SHARE * run.metrics()[PICTURE_DISTANCE],
             sources=material.credits,
             quality=run.metrics(),
@@ -151,6 +154,13 @@ class _Answers:
             reconstructions=tensor_to_pictures(networks.image_vae.decoder(seen)),
             mels=tensor_to_mels(networks.sound_vae.decoder(heard)),
         )
+
+
+@torch.no_grad()
+def _answers_lufs(answers: _Answers, networks: Networks, sound: SoundSpec) -> float | None:
+    """Loudness of what the mirror answers to the exemplars; None if they are silent."""
+    mels = tensor_to_mels(networks.sound_vae.decoder(answers.inputs["sound_decoder"]))
+    return integrated_lufs(sound.unscale(mels), sound, mel_matrices(sound))
 
 
 def _write_graph(graph: Graph, example: Tensor, path: Path) -> Array:

@@ -197,6 +197,9 @@ class Manifest(Spec):
     sound: SoundSpec
     graphs: dict[GraphName, GraphSpec]
     replay: ReplaySpec
+    answer_loudness_lufs: Annotated[float, Field(ge=-70, le=20)] | None = None
+    """Loudness of what the mirror answers to the replay's pictures, before any gain (ITU-R BS.1770,
+    one channel); None: not known."""
     sudden_change: Annotated[float, Field(gt=0)] | None = None
     """Euclidean distance between the image latents of two pictures taken within a quarter of a
     second from which on the picture is suddenly another; None: it never is."""

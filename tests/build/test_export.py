@@ -20,6 +20,9 @@ from ytm_bundle.bundle import open_bundle
 from ytm_bundle.errors import BundleError, ExportError, RunError
 from ytm_bundle.manifest import GRAPH_NAMES
 from ytm_device.engines.onnx import OnnxEngine
+from ytm_device.frame import Frame
+from ytm_device.reflecting.reflector import Reflector
+from ytm_device.sound.loudness import integrated_lufs
 from ytm_training.learn.run import Run
 
 # What TensorRT's parser knows, as far as these graphs need it. No STFT, DFT or ScatterND.
@@ -105,7 +108,22 @@ def test_replay_holds_training_pictures_and_their_reconstructions(built, run):
     assert sorted(manifest.replay.order) == list(range(len(replay.images)))
     assert 0 <= replay.mels.min() <= replay.mels.max() <= 1
     assert manifest.sources[0].title == "squares"
-    assert manifest.quality == json.loads((run / "metrics.json").read_text())
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert manifest.quality == metrics
+    assert manifest.sudden_change == pytest.approx(0.35 * metrics["picture_latent_distance"])
+
+
+def test_the_loudness_stated_is_that_of_the_graphs_answers(built):
+    with open_bundle(built[0]) as bundle:
+        sound, manifest = bundle.manifest.sound, bundle.manifest
+        answers = []
+        for picture in bundle.replay().images:
+            with Reflector(bundle) as reflector:
+                frame = Frame(picture, 1, 0, "replay")
+                answers.append(reflector.reflect(frame).mel)
+        powers = sound.unscale(np.stack(answers))
+        heard_lufs = integrated_lufs(powers, sound, bundle.mel_matrices())
+    assert manifest.answer_loudness_lufs == pytest.approx(heard_lufs, abs=0.2)
 
 
 def test_a_bundle_is_the_same_each_time(built, run, tmp_path):

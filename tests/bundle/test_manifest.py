@@ -54,6 +54,7 @@ def test_scale_has_known_ends():
         ({"hop": 513}, "at most half of n_fft"),
         ({"inversion": {"kind": "grains", "frames": 200, "iterations": 1}}, "exceeds"),
         ({"inversion": STREAM, "hop": 200}, "hop 200 cannot be streamed with n_fft 1024"),
+        ({"inversion": STREAM, "n_fft": 1000, "hop": 250}, "and n_fft a power of two"),
         ({"inversion": STREAM | {"iterations": 0}}, "greater than or equal to 1"),
         ({"inversion": {"kind": "vocoder"}}, "grains"),
         ({"n_mels": 0}, "greater than or equal to 8"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import librosa
@@ -8,8 +9,17 @@ import pyloudnorm
 import pytest
 from scipy import signal
 
+from ytm_bundle.bundle import Bundle, open_bundle
 from ytm_bundle.manifest import GrainInversion, StreamInversion
-from ytm_device.sound.loudness import MAX_GAIN_DB, gain_db, integrated_lufs, k_weighting
+from ytm_device.bundles import DEMO_BUNDLE
+from ytm_device.sound.loudness import (
+    MAX_GAIN_DB,
+    Levels,
+    gain_db,
+    integrated_lufs,
+    k_weighting,
+    levels,
+)
 from ytm_device.sound.player import Player
 
 RATE_HZ = 48000
@@ -145,3 +155,41 @@ def test_the_gain_leads_to_the_target_within_limits(
     measured_lufs: float | None, expected_db: float
 ) -> None:
     assert gain_db(measured_lufs, -23) == expected_db
+
+
+def test_answers_and_stills_are_brought_to_one_loudness(tiny_bundle: Bundle) -> None:
+    """The manifest says how loud answers are; stills are measured; +6 dB in, 6 dB less gain."""
+    plain = levels(tiny_bundle, -20)
+    assert plain.mirror_db == plain.replay_db
+    manifest = tiny_bundle.manifest
+    stated = replace(
+        tiny_bundle, manifest=manifest.model_copy(update={"answer_loudness_lufs": -31.5})
+    )
+    assert levels(stated, -20) == Levels(mirror_db=11.5, replay_db=plain.replay_db)
+    louder = manifest.sound.model_copy(
+        update={
+            "ceiling_db": manifest.sound.ceiling_db + 6,
+            "floor_db": manifest.sound.floor_db + 6,
+        }
+    )
+    six_more = replace(tiny_bundle, manifest=manifest.model_copy(update={"sound": louder}))
+    assert levels(six_more, -20).replay_db == pytest.approx(plain.replay_db - 6, abs=1e-3)
+
+
+def test_a_player_meets_the_loudness_that_it_is_asked_for() -> None:
+    """The demo bundle's stills, metered as they are played."""
+    with open_bundle(DEMO_BUNDLE) as bundle:
+        manifest = bundle.manifest
+        player = Player(
+            manifest.sound, bundle.mel_matrices(), gain_db=levels(bundle, -24).replay_db
+        )
+        played = []
+        for mel in bundle.replay().mels[:8]:
+            player.follow(mel)
+            played.append(player.pull(2 * manifest.sound.playback_rate_hz))
+        rate_hz = manifest.sound.playback_rate_hz
+        expected = integrated_lufs(
+            manifest.sound.unscale(bundle.replay().mels[:8]), manifest.sound, bundle.mel_matrices()
+        )
+        metered = pyloudnorm.Meter(rate_hz).integrated_loudness(np.concatenate(played))
+        assert metered == pytest.approx(expected + levels(bundle, -24).replay_db, abs=1)

@@ -45,6 +45,7 @@ def test_a_run_holds_what_it_should(run):
     ]
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["test_segments"] == 4
+    assert metrics["picture_latent_distance"] > 0
     assert metrics["picture_psnr_db"] > metrics["picture_psnr_db_by_mean_colour"]
     assert (run / "pictures" / "seen-rebuilt-imagined.png").is_file()
     assert len(list((run / "sounds").glob("*.wav"))) == 12

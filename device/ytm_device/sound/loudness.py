@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
-from ytm_bundle.bundle import MelMatrices
+from ytm_bundle.bundle import Bundle, MelMatrices
 from ytm_bundle.manifest import GrainInversion, SoundSpec
 
 Array = npt.NDArray[np.float32]
@@ -109,3 +111,26 @@ def _gated_lufs(blocks: Doubles) -> float | None:
 def _lufs(mean_square: Doubles) -> Doubles:
     lufs: Doubles = _OFFSET_LUFS + 10 * np.log10(np.maximum(mean_square, _TINY))
     return lufs
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Gains that make every bundle equally loud, mirroring or not."""
+
+    mirror_db: float
+    replay_db: float
+
+
+def levels(bundle: Bundle, target_lufs: float) -> Levels:
+    """The gains with which the answers and the stills of a bundle have the loudness wanted.
+
+    Answers are softer than stills, the more so the less they differ from each other. Where a
+    bundle does not say how loud they are, they are taken to be like its stills.
+    """
+    sound = bundle.manifest.sound
+    powers = sound.unscale(bundle.replay().mels)
+    stills_lufs = integrated_lufs(powers, sound, bundle.mel_matrices())
+    answers_lufs = bundle.manifest.answer_loudness_lufs
+    replay_db = gain_db(stills_lufs, target_lufs)
+    mirror_db = replay_db if answers_lufs is None else gain_db(answers_lufs, target_lufs)
+    return Levels(mirror_db, replay_db)

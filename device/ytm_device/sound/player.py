@@ -14,7 +14,7 @@ from ytm_device.sound.gesture import Gesture, lay_out
 from ytm_device.sound.grains import Grains
 from ytm_device.sound.inverter import Inverter
 from ytm_device.sound.limiter import Limiter
-from ytm_device.sound.loudness import gain_db, integrated_lufs
+from ytm_device.sound.loudness import levels
 from ytm_device.sound.settings import CEILING_DBFS, LOUDNESS_LUFS
 from ytm_device.sound.streaming.stream import Stream, step_s, steps_per_frame
 from ytm_device.sound.volume import Gain
@@ -152,14 +152,14 @@ def player_for(
     ceiling_dbfs: float = CEILING_DBFS,
     strikes: bool = True,
 ) -> Player:
-    """A player as loud as that of any other bundle.
-
-    Its gain brings what the replay's stills sound like to `loudness_lufs`.
-    """
-    sound, matrices = bundle.manifest.sound, bundle.mel_matrices()
-    powers = sound.unscale(bundle.replay().mels)
-    decibels = gain_db(integrated_lufs(powers, sound, matrices), loudness_lufs)
-    return Player(sound, matrices, gain_db=decibels, ceiling_dbfs=ceiling_dbfs, strikes=strikes)
+    """A player whose answers are as loud as those of any other bundle: `loudness_lufs`."""
+    return Player(
+        bundle.manifest.sound,
+        bundle.mel_matrices(),
+        gain_db=levels(bundle, loudness_lufs).mirror_db,
+        ceiling_dbfs=ceiling_dbfs,
+        strikes=strikes,
+    )
 
 
 def _inverter(sound: SoundSpec, matrices: MelMatrices) -> Inverter:

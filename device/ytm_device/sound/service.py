@@ -15,6 +15,7 @@ from ytm_device.replay import Answer, Programme
 from ytm_device.sound.card import CardSink
 from ytm_device.sound.gesture import Gesture
 from ytm_device.sound.loop import AudioLoop, Heard
+from ytm_device.sound.loudness import levels
 from ytm_device.sound.player import Player, player_for
 from ytm_device.sound.realtime import collect_garbage
 from ytm_device.sound.settings import SoundSettings
@@ -101,7 +102,8 @@ class _Show:
             ceiling_dbfs=settings.ceiling_dbfs,
             strikes=settings.strike,
         )
-        self._levelled_db = self.player.gain.target_db
+        self._levels = levels(bundle, settings.loudness_lufs)
+        self._volume_db = 0.0
         self._programme = Programme(bundle)
         self._latency = LatencyHistogram()
         self._on: Answer | None = None
@@ -114,13 +116,19 @@ class _Show:
         if on is not self._on:
             self._on = on
             self._gesture = self.player.follow(on.mel, on.moved_ns)
+            self._set_gain(on)
 
     def set_volume(self) -> None:
         """Let the player go to the volume of this hour."""
-        volume_db = self._settings.volume.decibels(
-            wall_clock.local_time(), wall_clock.clock_is_set()
-        )
-        self.player.gain.target_db = self._levelled_db + volume_db
+        now, is_set = wall_clock.local_time(), wall_clock.clock_is_set()
+        self._volume_db = self._settings.volume.decibels(now, is_set)
+        if self._on is not None:
+            self._set_gain(self._on)
+
+    def _set_gain(self, on: Answer) -> None:
+        levels = self._levels
+        level_db = levels.replay_db if on.taken_ns is None else levels.mirror_db
+        self.player.gain.target_db = level_db + self._volume_db
 
     def note(self, heard: Heard | None) -> None:
         """Count how late a reflection was, once it was written."""

@@ -11,8 +11,8 @@ from ytm_device.sound.volume import Volume
 CEILING_DBFS = -1.0
 """No sample is louder, unless another ceiling is asked for."""
 LOUDNESS_LUFS = -20.0
-"""What the stills of every bundle are brought to, unless another loudness is asked for: of one
-channel, ITU-R BS.1770."""
+"""What the answers and the stills of every bundle are brought to, unless another loudness is asked
+for: of one channel, ITU-R BS.1770."""
 MAX_PERIODS = 64
 
 
@@ -22,7 +22,8 @@ class SoundSettings:
 
     volume: Volume = field(default_factory=Volume)
     loudness_lufs: float = LOUDNESS_LUFS
-    """LUFS of one channel, from -60 to 0: how loud the stills of any bundle are at 0 dB."""
+    """LUFS of one channel, from -60 to 0: how loud the answers and the stills of any bundle are at
+    0 dB."""
     ceiling_dbfs: float = CEILING_DBFS
     """dB below full scale, from -40 to 0: no sample is louder."""
     strike: bool = True
