@@ -45,7 +45,7 @@ class CardSink(Sink):
         self._card_name, self._periods = name, periods
         self._ceiling_dbfs = ceiling_dbfs
         self.rate_hz = rate_hz
-        self.underruns = self.interruptions = self.losses = 0
+        self.underruns = self.changes = self.losses = 0
         self._offered: AlsaSink | None = None
         self._lost: AlsaSink | None = None
         self._loss = ""
@@ -69,7 +69,7 @@ class CardSink(Sink):
             self._lose(str(error))
             self._sink.write(samples)
         if isinstance(sink, AlsaSink):
-            self._count(sink.underruns - underruns)
+            self.underruns += sink.underruns - underruns
         else:
             self._take_over(self._offered)
 
@@ -119,23 +119,19 @@ class CardSink(Sink):
     def _take_over(self, offered: AlsaSink | None) -> None:
         if offered is None or offered is self._lost:
             return
-        self.interruptions += 1
+        self.changes += 1
         self._go_on_with(offered)
 
     def _lose(self, why: str) -> None:
         lost = self._sink
         assert isinstance(lost, AlsaSink)
         self.losses += 1
-        self.interruptions += 1
+        self.changes += 1
         periods = lost.buffer // lost.period
         self._go_on_with(ClockedNullSink(self.rate_hz, lost.period, periods))
         self._loss = why
         # Last: from here on the second thread may close it.
         self._lost = lost
-
-    def _count(self, underruns: int) -> None:
-        self.underruns += underruns
-        self.interruptions += underruns
 
     def _go_on_with(self, sink: Sink) -> None:
         self._sink = sink

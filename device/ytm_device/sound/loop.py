@@ -60,15 +60,15 @@ class AudioLoop(Owner):
             self.failure = error
 
     def _play(self) -> None:
-        sink, interruptions = self._sink, -1
+        sink, changes = self._sink, -1
         period = np.zeros(0, np.float32)
         while not self._stopping:
             if sink.period != period.size:
                 period = np.zeros(sink.period, np.float32)
                 beginning, ending = rising(sink.period), falling(sink.period)
             self._player.fill(period)
-            if sink.interruptions != interruptions:
-                interruptions = sink.interruptions
+            if sink.changes != changes:
+                changes = sink.changes
                 np.multiply(period, beginning, out=period)
             self._write(period)
         self._player.fill(period)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ytm_bundle.errors import CardGoneError, DeviceError
+from ytm_device.sound.level import rising
 from ytm_device.sound.sink import PERIOD, PERIODS, Sink
 
 Array = npt.NDArray[np.float32]
@@ -58,9 +59,8 @@ class AlsaSink(Sink):
         self.channels: int = granted["channels"]
         self.period: int = granted["period_size"]
         self.buffer: int = granted["buffer_size"]
-        self.underruns = self.interruptions = 0
+        self.underruns = 0
         self._quantise = Quantiser(self.period, self.channels, ceiling_dbfs)
-        self._silence = np.zeros((self.period, self.channels), np.int16)
 
     def write(self, samples: Array) -> None:
         """See `Sink.write`."""
@@ -68,10 +68,10 @@ class AlsaSink(Sink):
         for _ in range(_ATTEMPTS):
             written = self._write_once(frames)
             if written < 0:
+                # What is written again follows on nothing: its first sample would be a click.
                 self.underruns += 1
-                self.interruptions += 1
-                # The rest follows on nothing, so that its first sample would be a click.
-                frames = self._silence[: len(frames)]
+                fade_in = rising(len(frames))[:, np.newaxis]
+                np.multiply(frames, fade_in, out=frames, casting="unsafe")
             elif written == len(frames):
                 return
             else:

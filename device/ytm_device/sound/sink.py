@@ -31,8 +31,8 @@ class Sink(Owner):
     """Samples that it holds before they are heard."""
     underruns: int
     """How often it ran dry since it was opened."""
-    interruptions: int
-    """How often what was written before was cut off; the next sample follows on silence."""
+    changes: int = 0
+    """How often another device took over; what is written next follows on silence."""
     losses: int = 0
     """How often its device vanished."""
     problem: str | None = None
@@ -41,6 +41,8 @@ class Sink(Owner):
     @abstractmethod
     def write(self, samples: Array) -> None:
         """Take float32 (period,) in [-1, 1]; waits until there is room for them.
+
+        After an underrun, which is counted, they are faded in.
 
         Raises:
             CardGoneError: its device is gone or broken, and these samples may not be heard.
@@ -59,7 +61,7 @@ class ClockedNullSink(Sink):
         self.name = "none (clock)"
         self.rate_hz, self.channels = rate_hz, 1
         self.period, self.buffer = period, period * periods
-        self.underruns = self.interruptions = 0
+        self.underruns = 0
         self._started_ns: int | None = None
         self._written = 0
 
@@ -70,7 +72,6 @@ class ClockedNullSink(Sink):
             self._start(now_ns)
         elif now_ns > self._heard_by_ns(self._written):
             self.underruns += 1
-            self.interruptions += 1
             self._start(now_ns)
         self._written += samples.size
         wait_ns = self._heard_by_ns(self._written - self.buffer) - now_ns
