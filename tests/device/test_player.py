@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -187,3 +188,27 @@ def test_another_mel_is_refused_by_name(preset: Any, change: str) -> None:
     mel = preset.mel[:, :-1] if change == "shape" else preset.mel.astype(np.float64)
     with pytest.raises(DeviceError, match=r"mel: float.* cannot be played, the manifest says"):
         player.follow(mel)
+
+
+def test_playing_makes_no_array_anew(continuous: Any) -> None:
+    """A hop of samples alone would be 1 KiB, a spectrum 2."""
+    player = Player(continuous.sound, continuous.matrices)
+    player.follow(continuous.mel)
+    period = np.empty(256, np.float32)
+    for _ in range(100):
+        player.fill(period)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(400):
+        player.fill(period)
+    grown, peak = (each - before for each in tracemalloc.get_traced_memory())
+    tracemalloc.stop()
+    assert grown < 512
+    assert peak < 4096
+
+
+def test_a_gesture_that_is_refused_changes_nothing(continuous: Any) -> None:
+    player, other = _playing(continuous), _playing(continuous)
+    with pytest.raises(DeviceError):
+        player.follow(continuous.mel[:-1])
+    assert np.array_equal(player.pull(3000), other.pull(3000))

@@ -1,4 +1,4 @@
-"""The audio thread: pull, and write. No log, file, socket or lock, and no memory taken."""
+"""The audio thread: pull, and write. No log, file, socket or lock, and no array made anew."""
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ class AudioLoop(Owner):
         """Fade out, and end the thread."""
         self._stopping = True
         self._thread.join(JOIN_S)
+        if self._thread.is_alive():
+            self.failure = TimeoutError(f"it did not end within {JOIN_S:g} s")
 
     def _run(self) -> None:
         try:
