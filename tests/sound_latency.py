@@ -77,9 +77,19 @@ class Heard:
 def heard_by_card(folder: Path) -> Heard:
     """What `card` in `folder` heard; all of it once the service has ended."""
     frames = np.fromfile(folder / "card.raw", "<i2").reshape(-1, CHANNELS)
-    lines = [line.split() for line in (folder / "card.log").read_text().splitlines()]
-    starts = [(int(words[1]), int(words[2])) for words in lines if words[0] == "START"]
-    return Heard(frames[:, 0], starts, sum(words[0] == "UNDERRUN" for words in lines))
+    starts = [(int(words[0]), int(words[1])) for words in _noted(folder, "card", "START")]
+    return Heard(frames[:, 0], starts, len(underruns_ns(folder, "card")))
+
+
+def underruns_ns(folder: Path, name: str) -> list[int]:
+    """When the card `name` was found to have run dry."""
+    return [int(words[0]) for words in _noted(folder, name, "UNDERRUN")]
+
+
+def _noted(folder: Path, name: str, what: str) -> list[list[str]]:
+    """The words after `what`, of each such line in the card's log."""
+    lines = [line.split() for line in (folder / f"{name}.log").read_text().splitlines()]
+    return [words[1:] for words in lines if words[0] == what]
 
 
 def with_card(

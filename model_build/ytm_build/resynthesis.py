@@ -53,6 +53,16 @@ def mel_of(samples: Array, sound: SoundSpec, matrices: MelMatrices, hop: int) ->
     return np.asarray(matrices.forward @ np.abs(spectrum) ** 2, np.float32)
 
 
+def holding(sound: SoundSpec, power: Array) -> SoundSpec:
+    """The same sound, scaled so that mel power of any shape just fits below its ceiling.
+
+    Training leaves out the very loudest, which would be a loss of its own.
+    """
+    ceiling_db = float(np.ceil(10 * np.log10(max(float(np.max(power)), _TINY))))
+    range_db = sound.ceiling_db - sound.floor_db
+    return sound.model_copy(update={"ceiling_db": ceiling_db, "floor_db": ceiling_db - range_db})
+
+
 def resynthesise(power: Array, sound: SoundSpec, matrices: MelMatrices, method: str) -> Array:
     """Turn a mel of any length into sound.
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import soundfile
 import typer
 
-from ytm_build.resynthesis import METHODS, Figures, measure, mel_of, resynthesise
+from ytm_build.resynthesis import METHODS, Figures, holding, measure, mel_of, resynthesise
 from ytm_bundle.bundle import MelMatrices, open_bundle
 from ytm_bundle.errors import MediaError, UsageError
 from ytm_bundle.files import replacing
@@ -90,13 +90,10 @@ def _like(settings: SoundSettings, sound: SoundSpec) -> SoundSettings:
 
 
 def _fitted(original: Array, settings: SoundSettings) -> tuple[SoundSpec, MelMatrices]:
-    """The sound of a preset, scaled in dB as if this recording were all it had learned from."""
-    one = np.ones(1, np.float32)
-    matrices = mel_matrices(sound_spec(settings, one))
-    sound = sound_spec(
-        settings, mel_of(original, sound_spec(settings, one), matrices, settings.hop)
-    )
-    return sound, matrices
+    """The sound of a preset, scaled in dB so that all of this recording fits."""
+    sound = sound_spec(settings, np.ones(1, np.float32))
+    matrices = mel_matrices(sound)
+    return holding(sound, mel_of(original, sound, matrices, settings.hop)), matrices
 
 
 def _read(recording: Path, settings: SoundSettings) -> Array:

@@ -18,6 +18,7 @@ from recordings import DIGITS, RATE_HZ, recordings
 
 from ytm_build.resynthesis import (
     METHODS,
+    holding,
     log_spectral_distance_db,
     mel_of,
     modulation_db,
@@ -27,7 +28,7 @@ from ytm_build.resynthesis import (
 from ytm_bundle.bundle import MelMatrices
 from ytm_bundle.manifest import SoundSpec
 from ytm_device.sound.streaming.tables import OVERLAP
-from ytm_training.learn.config import CONTINUOUS, SoundSettings
+from ytm_training.learn.config import CONTINUOUS
 from ytm_training.learn.hearing import sound_spec
 from ytm_training.learn.showing import mel_matrices
 
@@ -84,7 +85,7 @@ def figures(kind: str, original: np.ndarray, result: np.ndarray) -> dict[str, fl
     """What is measured of one recording: by the column that it goes into."""
     length = min(original.size, result.size)
     original, result = original[:length], result[:length]
-    _, sound, matrices = _sound(FINE_HOP)
+    sound, matrices = _sound(FINE_HOP)
     wanted, found = (mel_of(each, sound, matrices, FINE_HOP) for each in (original, result))
     measured: dict[str, float | None] = {
         f"SC, {kind}": spectral_convergence(wanted, found),
@@ -100,19 +101,19 @@ def figures(kind: str, original: np.ndarray, result: np.ndarray) -> dict[str, fl
 
 
 def there_and_back(original: np.ndarray, hop: int, method: str) -> np.ndarray:
-    """A recording as a method makes it of its mel, scaled as if nothing else had been learned."""
-    settings, unscaled, matrices = _sound(hop)
+    """A recording as a method makes it of its mel, scaled so that all of it fits."""
+    unscaled, matrices = _sound(hop)
     power = mel_of(original, unscaled, matrices, hop)
-    sound = sound_spec(settings, power)
+    sound = holding(unscaled, power)
     return resynthesise(sound.unscale(sound.scale(power)), sound, matrices, method)
 
 
 @functools.cache
-def _sound(hop: int) -> tuple[SoundSettings, SoundSpec, MelMatrices]:
+def _sound(hop: int) -> tuple[SoundSpec, MelMatrices]:
     """The preset's sound at another hop; the scale is arbitrary."""
     settings = CONTINUOUS.sound.model_copy(update={"hop": hop})
     sound = sound_spec(settings, np.ones(1, np.float32))
-    return settings, sound, mel_matrices(sound)
+    return sound, mel_matrices(sound)
 
 
 def measure(heard: dict[str, list[np.ndarray]], hop: int, method: str) -> dict[str, Mean]:

@@ -58,8 +58,10 @@ class Held:
 class Jumping:
     """Jumps 30 times a second, as ratios to the same sounds held."""
 
+    typical_step: float
+    """Largest step between two samples in a jump, of the larger in both sounds held; median."""
     largest_step: float
-    """Between two samples."""
+    """The same of the jump where it is largest."""
     flux_at_joins: float
     """How much the spectrum changes in a hop, while one sound goes over into another; mean."""
 
@@ -144,10 +146,10 @@ def measure_held(sounds: Sounds) -> Held:
     return Held(once, over)
 
 
-def faded(loops: Sequence[Array]) -> tuple[Pull, Follow]:
+def faded(loops: Sequence[Array], fade: int = FADE) -> tuple[Pull, Follow]:
     """A player of the recordings themselves: each goes on where the one before it was."""
     at, numbers = 0, [0, 0]
-    since = FADE
+    since = fade
 
     def follow(number: int) -> None:
         nonlocal since
@@ -157,7 +159,7 @@ def faded(loops: Sequence[Array]) -> tuple[Pull, Follow]:
     def pull(samples: int) -> Array:
         nonlocal at, since
         places = (at + np.arange(samples)) % LOOP
-        share = np.clip((since + np.arange(samples)) / FADE, 0, 1)
+        share = np.clip((since + np.arange(samples)) / fade, 0, 1)
         at, since = at + samples, since + samples
         before, after = (loops[number][places] for number in numbers)
         return np.asarray(np.sqrt(1 - share) * before + np.sqrt(share) * after, np.float32)
@@ -175,26 +177,25 @@ def measure_jumping(pull: Pull, follow: Follow, count: int, delay: int) -> Jumpi
         delay: samples after which a sound begins to be heard.
     """
     random = np.random.default_rng(SEED)
-    steps = random.integers(1, count, JUMPS)
-    jumped = []
-    for number in np.cumsum(steps) % count:
-        follow(int(number))
-        jumped.append(pull(JUMP_SAMPLES))
-    stays = []
-    for number in range(count):
-        follow(number)
-        pull(LOOP)
-        stays.append(pull(LOOP))
-    jumping = np.concatenate(jumped)
-    return Jumping(
-        largest_step(jumping) / max(map(largest_step, stays)),
-        float(np.mean(flux(jumping)[_at_joins(jumping.size, delay)]))
-        / float(np.mean(np.concatenate([flux(each) for each in stays]))),
-    )
+    numbers = np.cumsum(random.integers(1, count, JUMPS)) % count
+    jumps = np.stack([_after(pull, follow, number, JUMP_SAMPLES) for number in numbers])
+    stays = np.stack([_after(pull, follow, number, 2 * LOOP)[LOOP:] for number in range(count)])
+    usual = largest_step(stays)[numbers]
+    steps = largest_step(jumps)[1:] / np.maximum(usual[1:], usual[:-1])
+    jumping = jumps.ravel()
+    fluxes = flux(jumping)[_at_joins(jumping.size, delay)]
+    usual_flux = np.mean([flux(each) for each in stays])
+    return Jumping(float(np.median(steps)), float(steps.max()), float(fluxes.mean() / usual_flux))
 
 
-def largest_step(samples: Array) -> float:
-    return float(np.abs(np.diff(samples)).max())
+def _after(pull: Pull, follow: Follow, number: int, samples: int) -> Array:
+    follow(int(number))
+    return pull(samples)
+
+
+def largest_step(samples: Array) -> Array:
+    """Of each row of (n, samples)."""
+    return np.abs(np.diff(samples)).max(axis=1)
 
 
 def flux(samples: Array) -> Array:
@@ -243,11 +244,12 @@ def markdown(found: Steadiness) -> str:
         lines.append(f"| against {against} | {' | '.join(cells)} |")
     lines += [
         "",
-        "| jumps, of the same sounds held | largest step | change of the spectrum at joins |",
+        "| jumps, of the same sounds held | step, median (largest) | change of the spectrum |",
         "|---|---|---|",
     ]
     for name, each in (("the player", found.player), ("the recordings", found.recordings)):
-        lines.append(f"| {name} | {each.largest_step:.2f} | {each.flux_at_joins:.2f} |")
+        step = f"{each.typical_step:.2f} ({each.largest_step:.2f})"
+        lines.append(f"| {name} | {step} | {each.flux_at_joins:.2f} |")
     return "\n".join(lines)
 
 

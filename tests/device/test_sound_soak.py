@@ -11,36 +11,37 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mirror_process import COMMAND
+from sound_latency import CHANNELS, heard_by_card, sounding, underruns_ns, with_card
 from waiting import HANG_S, wait_for
 from ytm_device.bundles import DEMO_BUNDLE
 from ytm_device.sound.pcm import FULL_SCALE
 from ytm_device.sound.realtime import PRIORITY
 from ytm_device.sound.settings import SoundSettings
-from ytm_device.status import read_status
+from ytm_device.sound.sink import PERIOD, PERIODS
 
+Popen = subprocess.Popen[str]
 SOAK_S = float(os.environ.get("YTM_SOAK_S", "15"))
 STOPS = 8
 STOPPED_S = 0.2
 LOOK_S = 0.1
-RATE_HZ, CHANNELS = 48000, 2
+RATE_HZ = 48000
+MEMORY = Path("/dev/shm")
+PEER = "peer"
+TOGETHER_S = 0.25
+"""Two cards that run dry so soon after each other were stopped by the same thing."""
 PAGE_KIB = os.sysconf("SC_PAGE_SIZE") / 1024
 GROWTH_KIB = 512
 """What the allocator may keep more of, later in a run."""
-CONFIGURATION = """
-pcm_type.paced {{ lib "{library}" }}
-pcm.card {{ type paced file "{folder}/card.raw" log "{folder}/card.log" }}
-pcm.other {{ type paced file "{folder}/other.raw" log "{folder}/other.log" }}
-"""
 LOAD = "import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
 
 
@@ -56,11 +57,26 @@ def player(tmp_path_factory: pytest.TempPathFactory, card_library: Path) -> Path
 
 
 @pytest.fixture
-def cards(tmp_path: Path, card_library: Path, environment: dict[str, str]) -> dict[str, str]:
-    """The environment in which there are two paced cards of the same kind."""
-    configuration = tmp_path / "asound.conf"
-    configuration.write_text(CONFIGURATION.format(folder=tmp_path, library=card_library))
-    return environment | {"ALSA_CONFIG_PATH": str(configuration)}
+def run_dir() -> Iterator[Path]:
+    """In memory, as on a board: what the cards hear must not wait for a disk."""
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def cards(run_dir: Path, card_library: Path, environment: dict[str, str]) -> dict[str, str]:
+    """The environment in which there is `card`, and another of the same kind for each player."""
+    environment = with_card(run_dir, card_library, environment)
+    with Path(environment["ALSA_CONFIG_PATH"]).open("a") as configuration:
+        for name in (PEER, *_watchers()):
+            files = f'file "{run_dir}/{name}.raw" log "{run_dir}/{name}.log"'
+            configuration.write(f"pcm.{name} {{ type paced {files} }}\n")
+    return environment
+
+
+def _watchers() -> dict[str, int]:
+    """By name, the core that each keeps to."""
+    return {f"core{core}": core for core in sorted(os.sched_getaffinity(0))}
 
 
 @contextmanager
@@ -75,30 +91,21 @@ def _loaded(core: int) -> Iterator[None]:
 
 
 @contextmanager
-def _sounding(
-    bundle: Path, cards: dict[str, str], folder: Path, seconds: float
-) -> Iterator[subprocess.Popen[str]]:
-    """The service on `card` for `seconds`; what is inside begins when it plays."""
-    arguments = ["sound", "--pcm", "card", "--bundle", bundle, "--run-dir", folder]
-    process = subprocess.Popen(
-        [*COMMAND, *map(str, arguments), "--seconds", str(seconds), "--json"],
-        env=cards,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def _playing(
+    player: Path, cards: dict[str, str], name: str, periods: int, seconds: float
+) -> Iterator[Popen]:
+    """The least player on the PCM `name`."""
+    arguments = (RATE_HZ, PERIOD, periods, seconds, PRIORITY)
+    command = [str(player), name, *map(str, arguments)]
+    process = subprocess.Popen(command, env=cards, stdout=subprocess.PIPE, text=True)
     try:
-        wait_for(
-            lambda: process.poll() is not None or read_status(folder, "sound").get("samples", 0)
-        )
-        assert process.poll() is None, process.communicate()[1]
         yield process
     finally:
         process.kill()
         process.communicate()
 
 
-def _figures(process: subprocess.Popen[str]) -> dict[str, float]:
+def _figures(process: Popen) -> dict[str, float]:
     """What it prints as it ends."""
     printed, complaints = process.communicate(timeout=HANG_S)
     assert process.returncode == 0, complaints
@@ -132,72 +139,76 @@ def _thirds(values: list[float] | list[int]) -> tuple[float, float]:
     return statistics.median(values[:third]), statistics.median(values[-third:])
 
 
-def test_as_steady_as_the_least_player_and_no_larger_later(
-    cards: dict[str, str], player: Path, tmp_path: Path
+def _dry_s(folder: Path) -> dict[str, list[float]]:
+    """By card, when it ran dry."""
+    names = ("card", PEER, *_watchers())
+    return {name: [round(at / 1e9, 3) for at in underruns_ns(folder, name)] for name in names}
+
+
+def _unexplained(folder: Path) -> list[float]:
+    """Seconds at which the service's card ran dry, and that of no watcher."""
+    own, *watched = (underruns_ns(folder, name) for name in ("card", *_watchers()))
+    stalls_ns = np.concatenate([np.array(each, np.int64) for each in watched])
+    near_ns = round(TOGETHER_S * 1e9)
+    return [each / 1e9 for each in own if not np.any(np.abs(stalls_ns - each) <= near_ns)]
+
+
+def test_runs_dry_only_where_the_least_player_does_and_is_no_larger_later(
+    cards: dict[str, str], player: Path, run_dir: Path
 ) -> None:
+    """The watchers' buffers are a period shorter: what a core did to them, it did to the service.
+
+    The peer's buffer is as long; its count is printed only, for what stops one core stops either.
+    """
     footprint = _Footprint()
-    core = max(os.sched_getaffinity(0))
-    with _loaded(core), _sounding(DEMO_BUNDLE, cards, tmp_path, SOAK_S) as process:
-        status = read_status(tmp_path, "sound")
-        period = int(status["period_samples"])
-        shape = (RATE_HZ, period, int(status["buffer_samples"]) // period, SOAK_S, PRIORITY)
-        command = [str(player), "other", *map(str, shape)]
-        with subprocess.Popen(command, env=cards, stdout=subprocess.PIPE, text=True) as beside:
-            while process.poll() is None and beside.poll() is None:
-                footprint.look(process.pid)
-                time.sleep(LOOK_S)
-            ours = _figures(process)
-            theirs = json.loads(beside.communicate(timeout=SOAK_S + HANG_S)[0])
+    with ExitStack() as stack:
+        stack.enter_context(_loaded(max(os.sched_getaffinity(0))))
+        for name, core in _watchers().items():
+            watcher = stack.enter_context(
+                _playing(player, cards, name, PERIODS - 1, SOAK_S + HANG_S)
+            )
+            os.sched_setaffinity(watcher.pid, {core})
+        peer = stack.enter_context(_playing(player, cards, PEER, PERIODS, SOAK_S))
+        flags = ("--seconds", SOAK_S, "--json")
+        process = stack.enter_context(sounding(DEMO_BUNDLE, cards, run_dir, *flags))
+        while process.poll() is None and peer.poll() is None:
+            footprint.look(process.pid)
+            time.sleep(LOOK_S)
+        ours, theirs = _figures(process), _figures(peer)
     early_kib, late_kib = _thirds(footprint.rss_kib)
-    print(f"\nours {ours}\ntheirs {theirs}\nrss {early_kib:g} KiB early, {late_kib:g} KiB late")
-    assert ours["sink"] == "card"
+    print(f"\nours {ours}\ntheirs {theirs}\nran dry at, in s: {_dry_s(run_dir)}")
+    print(f"rss {early_kib:g} KiB early, {late_kib:g} KiB late")
+    assert (ours["period_samples"], ours["buffer_samples"]) == (PERIOD, PERIOD * PERIODS)
     assert ours["real_time"] == theirs["real_time"]
-    assert ours["underruns"] <= theirs["underruns"]
-    assert (ours["card_losses"], ours["problem"]) == (0, None)
+    assert _unexplained(run_dir) == []
+    assert (ours["sink"], ours["card_losses"], ours["problem"]) == ("card", 0, None)
     assert late_kib - early_kib <= GROWTH_KIB
     early, late = _thirds(footprint.files)
     assert late == early
 
 
-@dataclass(frozen=True)
-class _Heard:
-    """What the card heard, and what it noted of it."""
-
-    samples: np.ndarray
-    """int16 (n,)"""
-    starts: list[tuple[int, int]]
-    """Time in ns, index of the first sample heard then."""
-    underruns: int
-
-
-def _heard(folder: Path) -> _Heard:
-    frames = np.fromfile(folder / "card.raw", "<i2").reshape(-1, CHANNELS)
-    lines = [line.split() for line in (folder / "card.log").read_text().splitlines()]
-    starts = [(int(words[1]), int(words[2])) for words in lines if words[0] == "START"]
-    return _Heard(frames[:, 0], starts, sum(words[0] == "UNDERRUN" for words in lines))
-
-
-def _stop_for_a_while(process: subprocess.Popen[str], folder: Path) -> None:
+def _stop_for_a_while(process: Popen, folder: Path) -> None:
     """Stop it for many buffers' length, and let it go on until that is noticed."""
-    before = _heard(folder).underruns
+    before = heard_by_card(folder).underruns
     process.send_signal(signal.SIGSTOP)
     time.sleep(STOPPED_S)
     process.send_signal(signal.SIGCONT)
-    wait_for(lambda: _heard(folder).underruns > before)
+    wait_for(lambda: heard_by_card(folder).underruns > before)
     size = (folder / "card.raw").stat().st_size
     wait_for(lambda: (folder / "card.raw").stat().st_size > size + RATE_HZ * CHANNELS)
 
 
 def test_a_service_that_was_stopped_goes_on_softly(
-    tiny_bundle_path: Path, cards: dict[str, str], tmp_path: Path
+    tiny_bundle_path: Path, cards: dict[str, str], run_dir: Path
 ) -> None:
-    with _sounding(tiny_bundle_path, cards, tmp_path, HANG_S) as process:
+    flags = ("--seconds", HANG_S, "--json")
+    with sounding(tiny_bundle_path, cards, run_dir, *flags) as process:
         for _ in range(STOPS):
-            _stop_for_a_while(process, tmp_path)
+            _stop_for_a_while(process, run_dir)
         process.terminate()
         figures = _figures(process)
         ended_ns = time.monotonic_ns()
-    heard = _heard(tmp_path)
+    heard = heard_by_card(run_dir)
     assert heard.underruns >= STOPS
     assert figures["underruns"] == heard.underruns == len(heard.starts) - 1
     assert heard.samples.size == figures["samples"]

@@ -228,6 +228,17 @@ def test_loudness_changes_nothing_else(preset: Any, level: float, matrices: MelM
     assert distances[1] == pytest.approx(distances[0], abs=0.02)
 
 
+def test_a_long_silence_wears_no_phase_out(matrices: MelMatrices) -> None:
+    """Two minutes of rounding would show in the fifth digit; months must not show at all."""
+    tables = StreamTables(_sound(HOP, ZERO), ZERO, matrices)
+    stream, out = CompiledStream(tables), np.empty(HOP, np.float32)
+    silence = np.zeros(128, np.float32)
+    for _ in range(20_000):
+        stream.push(silence, out)
+    sizes = np.hypot(stream._state["phasor_re"], stream._state["phasor_im"])[:, : tables.bins]
+    assert np.abs(sizes - 1).max() < 1e-6
+
+
 def test_a_stream_takes_no_memory_while_it_plays(matrices: MelMatrices) -> None:
     tables = StreamTables(_sound(HOP, STREAM), STREAM, matrices)
     stream, power, out = CompiledStream(tables), _random_mel(60).T.copy(), np.empty(HOP, np.float32)

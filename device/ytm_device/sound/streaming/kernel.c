@@ -16,7 +16,7 @@
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
-/* The fields of `Struct` in compiled.py, in its order. */
+/* The fields of `_Struct` in compiled.py, in its order. */
 typedef struct {
     int32_t n_fft, hop, bins, row, frames, span, n_mels, updates, iterations;
     float momentum, rise, lead, floor, tiny, slope, delay, whole;
@@ -58,7 +58,7 @@ INLINE float logarithm(float x)
            t * (2.0f + t2 * (0.66666667f + t2 * (0.4f + t2 * (0.28571429f + t2 * 0.22222222f))));
 }
 
-/* Cosine and sine of 2 pi x, to 1e-6: Taylor series over half a turn, about a quarter turn off. */
+/* Cosine and sine of 2 pi x, to 1e-6: Taylor series in a quarter turn either way. */
 INLINE void turned(float x, float *cosine, float *sine)
 {
     float whole = rintf(2.0f * x), part = (x - 0.5f * whole) * 6.28318531f, z = part * part;
@@ -240,10 +240,11 @@ INLINE void analyse(stream_t *s, int frame, int both)
 INLINE void gather(const stream_t *s, const float *power, float *band)
 {
     for (int m = 0; m < s->n_mels; m++) {
-        const float *weights = s->weights + s->offset[m] - s->first[m];
+        const float *weights = s->weights + s->offset[m], *under = power + s->first[m];
+        int width = s->last[m] - s->first[m];
         float sum = 0;
-        for (int k = s->first[m]; k < s->last[m]; k++)
-            sum += weights[k] * power[k];
+        for (int k = 0; k < width; k++)
+            sum += weights[k] * under[k];
         band[m] = sum;
     }
 }
@@ -253,22 +254,31 @@ INLINE void scatter(const stream_t *s, const float *value, float *bins)
 {
     memset(bins, 0, sizeof(float) * (size_t)s->row);
     for (int m = 0; m < s->n_mels; m++) {
-        const float *weights = s->weights + s->offset[m] - s->first[m];
-        for (int k = s->first[m]; k < s->last[m]; k++)
-            bins[k] += weights[k] * value[m];
+        const float *restrict weights = s->weights + s->offset[m];
+        float *restrict under = bins + s->first[m];
+        int width = s->last[m] - s->first[m];
+        for (int k = 0; k < width; k++)
+            under[k] += weights[k] * value[m];
     }
 }
 
 /* Mel power -> a first linear magnitude. */
-INLINE void linear(stream_t *s, const float *power, float *start)
+INLINE void linear(stream_t *s, const float *restrict power, float *restrict start)
 {
     float *restrict wanted = s->bins_a, *restrict found = s->bins_b;
-    memset(start, 0, sizeof(float) * (size_t)s->row);
-    for (int m = 0; m < s->n_mels; m++) {
-        const float *inverse = s->inverse + m * s->row;
-        for (int k = 0; k < s->row; k++)
-            start[k] += inverse[k] * power[m];
+    int row = s->row, m = 0;
+    memset(start, 0, sizeof(float) * (size_t)row);
+    /* Four at once, since this waits for memory. */
+    for (; m + 4 <= s->n_mels; m += 4) {
+        const float *restrict inverse = s->inverse + m * row;
+        float a = power[m], b = power[m + 1], c = power[m + 2], d = power[m + 3];
+        for (int k = 0; k < row; k++)
+            start[k] += inverse[k] * a + inverse[k + row] * b + inverse[k + 2 * row] * c +
+                        inverse[k + 3 * row] * d;
     }
+    for (; m < s->n_mels; m++)
+        for (int k = 0; k < row; k++)
+            start[k] += s->inverse[m * row + k] * power[m];
     float most = 0;
     for (int k = 0; k < s->row; k++) {
         start[k] = start[k] > 0 ? start[k] : 0;
@@ -310,7 +320,8 @@ INLINE void first_phase(stream_t *s)
         turned(-0.5f - 0.5f * s->delay * rise, &s->across_re[k], &s->across_im[k]);
     }
     for (int k = 0; k < bins; k++) {
-        float r = re[k], i = im[k];
+        /* Where it is silent for days, rounding would let a phasor grow or shrink for ever. */
+        float size = sqrtf(re[k] * re[k] + im[k] * im[k]), r = re[k] / size, i = im[k] / size;
         re[k] = r * s->along_re[k] - i * s->along_im[k];
         im[k] = r * s->along_im[k] + i * s->along_re[k];
         reached[k] = before[k] + s->lead;
