@@ -27,9 +27,10 @@ test-soak: setup ## ten minutes of the sound service beside the least player the
 # One thread each, so that the ratios are of work, not of how it was shared out.
 bench: export OPENBLAS_NUM_THREADS = 1
 bench: export OMP_NUM_THREADS = 1
-bench: setup ## our hot functions beside librosa's and the obvious way, as ratios; how good the sound is
+bench: setup ## our hot functions beside librosa's and the obvious way, as ratios; how good and how steady the sound is
 	$(BIN)/pytest tests/benchmarks --benchmark-only
 	$(BIN)/python tests/benchmarks/sound_quality.py
+	$(BIN)/python tests/benchmarks/steadiness.py
 
 demo-bundle: setup ## make the demo bundle again (VIDEOS=DIR MANIFEST=FILE add open videos to the drawn scenes)
 	$(BIN)/python -m ytm_build.demo --out device/ytm_device/demo_bundle \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -26,7 +27,7 @@ class CompileKernel(BuildHookInterface):
         source = Path(self.root) / SOURCE
         library = source.with_suffix(".so.1")
         temporary = library.with_suffix(f".{os.getpid()}.partial")
-        compiler = os.environ.get("CC", "cc").split()
+        compiler = shlex.split(os.environ.get("CC") or "cc")
         try:
             subprocess.run([*compiler, *FLAGS, "-o", temporary, source, "-lm"], check=True)
         except (OSError, subprocess.CalledProcessError) as error:
@@ -34,7 +35,10 @@ class CompileKernel(BuildHookInterface):
                 f"{source} cannot be compiled ({error}); install a C compiler, such as gcc, or"
                 " name one in CC"
             ) from error
-        temporary.replace(library)
+        else:
+            temporary.replace(library)
+        finally:
+            temporary.unlink(missing_ok=True)
         build_data["pure_python"] = False
         build_data["tag"] = "py3-none-" + sysconfig.get_platform().replace("-", "_").replace(
             ".", "_"

@@ -102,7 +102,7 @@ def _mirror(
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Look into the mirror: camera in, picture and sound out. Esc or Ctrl-C leaves."""
-    hours = Hours.parse(night) if night else None
+    hours = None if night is None else Hours.parse(night)
     sound = SoundSettings(
         Volume(volume_db, night_volume_db, hours), loudness_lufs, ceiling_dbfs, strike, periods
     )
@@ -158,7 +158,14 @@ def film_instead(options: Options) -> Options:
             f"--camera {camera}: neither a display nor a sound card is found to mirror it on;"
             " connect one, or give --headless"
         )
-    return replace(options, camera=camera, record=FALLBACK_FILM, seconds=options.seconds or DRAWN_S)
+    return replace(
+        options,
+        camera=camera,
+        record=FALLBACK_FILM,
+        seconds=options.seconds or DRAWN_S,
+        window=False,
+        sound=SoundSettings(),
+    )
 
 
 def _record(bundle: Bundle, options: Options, path: Path, stop: threading.Event) -> dict[str, Any]:

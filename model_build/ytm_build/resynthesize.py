@@ -52,6 +52,8 @@ def _resynthesize(
         raise UsageError(f"--method {method}: unknown; choose one of {', '.join(METHODS)}")
     if out.suffix.lower() != ".wav":
         raise UsageError(f"{out}: give a name that ends in .wav")
+    if out.exists() and recording.exists() and out.samefile(recording):
+        raise UsageError(f"{out}: is the recording itself; give another name")
     if bundle and preset_name:
         raise UsageError(f"--preset {preset_name}: not with --bundle, which says it all; leave one")
     settings = preset(preset_name or "continuous").sound

@@ -178,11 +178,11 @@ def measure_jumping(pull: Pull, follow: Follow, count: int, delay: int) -> Jumpi
     """
     random = np.random.default_rng(SEED)
     numbers = np.cumsum(random.integers(1, count, JUMPS)) % count
-    jumps = np.stack([_after(pull, follow, number, JUMP_SAMPLES) for number in numbers])
+    jumping = np.concatenate([_after(pull, follow, number, JUMP_SAMPLES) for number in numbers])
     stays = np.stack([_after(pull, follow, number, 2 * LOOP)[LOOP:] for number in range(count)])
-    usual = largest_step(stays)[numbers]
-    steps = largest_step(jumps)[1:] / np.maximum(usual[1:], usual[:-1])
-    jumping = jumps.ravel()
+    jumps = np.diff(jumping, prepend=0).reshape(JUMPS, JUMP_SAMPLES)
+    usual = np.abs(np.diff(stays)).max(axis=1)[numbers]
+    steps = np.abs(jumps).max(axis=1)[1:] / np.maximum(usual[1:], usual[:-1])
     fluxes = flux(jumping)[_at_joins(jumping.size, delay)]
     usual_flux = np.mean([flux(each) for each in stays])
     return Jumping(float(np.median(steps)), float(steps.max()), float(fluxes.mean() / usual_flux))
@@ -191,11 +191,6 @@ def measure_jumping(pull: Pull, follow: Follow, count: int, delay: int) -> Jumpi
 def _after(pull: Pull, follow: Follow, number: int, samples: int) -> Array:
     follow(int(number))
     return pull(samples)
-
-
-def largest_step(samples: Array) -> Array:
-    """Of each row of (n, samples)."""
-    return np.abs(np.diff(samples)).max(axis=1)
 
 
 def flux(samples: Array) -> Array:

@@ -173,3 +173,13 @@ def test_modulation_of_a_known_flutter() -> None:
     fluttering = (noise * (1 + 0.5 * np.cos(2 * np.pi * 23.4 * t_s))).astype(np.float32)
     assert modulation_db(plain, plain, RATE_HZ, 23.4) == 0
     assert 10 < modulation_db(plain, fluttering, RATE_HZ, 23.4) < 21
+
+
+def test_a_recording_is_not_written_over(glide: Path, tmp_path: Path) -> None:
+    recording = tmp_path / "voice.wav"
+    soundfile.write(recording, *soundfile.read(glide))
+    before = recording.read_bytes()
+    done = _run(recording, recording)
+    assert done.returncode == 2
+    assert "is the recording itself; give another name" in done.stderr
+    assert recording.read_bytes() == before

@@ -256,6 +256,7 @@ def test_a_missing_card_is_tried_once_in_a_while_and_said_once(
         raise DeviceError(f"{name}: absent")
 
     monkeypatch.setattr(card, "AlsaSink", absent)
+    monkeypatch.setattr(card, "can_be_opened", lambda _name: True)
     sink = CardSink("nobody", 48000)
     for tenths in range(100):
         sink.reopen(round(tenths * RETRY_S * 1e8))
@@ -285,6 +286,7 @@ class _Card:
 
 def test_the_audio_thread_closes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(card, "AlsaSink", _Card)
+    monkeypatch.setattr(card, "can_be_opened", lambda _name: True)
     sink = CardSink("fake", 48000)
     lost = sink._offered
     assert isinstance(lost, _Card)

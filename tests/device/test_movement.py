@@ -58,3 +58,10 @@ def test_a_camera_of_any_rate_keeps_memory_bounded() -> None:
     for index in range(1000):
         movement.moved_ns(np.zeros(4, np.float32), START_NS + index)
     assert len(movement._recent) == MAX_KEPT
+
+
+def test_a_slow_camera_notices_too() -> None:
+    movement = Movement(1.0)
+    latents = [np.zeros(4, np.float32)] * 3 + [np.full(4, 2, np.float32)]
+    found = [movement.moved_ns(each, START_NS + turn * 10**9) for turn, each in enumerate(latents)]
+    assert found == [0, 0, 0, START_NS + 3 * 10**9]

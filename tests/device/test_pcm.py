@@ -278,3 +278,19 @@ def test_any_sensible_grant_is_taken(other: dict[str, object]) -> None:
 def test_what_cannot_be_played_on_is_refused(key: str, value: object, complaint: str) -> None:
     with pytest.raises(DeviceError, match=complaint):
         check_granted("hw:9", 48000, GRANTED | {key: value})
+
+
+def test_a_pcm_that_keeps_no_time_is_paced_by_the_clock(files: Child) -> None:
+    said = files(
+        """
+        sink = AlsaSink("nothing", 48000)
+        started_s = time.monotonic()
+        while time.monotonic() - started_s < 1.5:
+            sink.write(np.zeros(sink.period, np.float32))
+            said["taken"] = said.get("taken", 0) + sink.period
+        said["elapsed_s"] = time.monotonic() - started_s
+        sink.close()
+        """
+    )
+    ahead = int(str(said["taken"])) - 48000 * float(str(said["elapsed_s"]))
+    assert ahead <= 48000 * 1.1

@@ -13,8 +13,11 @@ from ytm_device.mirror import FALLBACK_FILM, film_instead
 from ytm_device.options import Options
 from ytm_device.recording.render import DRAWN_S
 from ytm_device.run_dirs import private_run_dir, shared_run_dir
+from ytm_device.sound.settings import SoundSettings
+from ytm_device.sound.volume import Volume
 from ytm_device.together.plan import Outputs, missing, plan
 from ytm_device.together.summary import summarise
+from ytm_device.wall_clock import Hours
 
 DEMO = Camera("demo", "demo", "asked for")
 BUNDLE, RUN = Path("/bundle"), Path("/run/x")
@@ -34,7 +37,7 @@ def test_everything_there():
 def test_without_a_sound_card_the_sound_is_made_and_not_heard():
     outputs = Outputs(None, screen=True)
     services = plan(Options(), outputs, DEMO, BUNDLE, RUN)
-    assert services["sound"] == [*COMMON, "--headless"]
+    assert services["sound"] == COMMON
     assert services["screen"] == COMMON
     (line,) = missing(outputs, Options())
     assert line.startswith("sound: no sound card")
@@ -78,5 +81,19 @@ def test_where_there_is_nothing_a_film_of_the_drawn_visitor_is_made():
     made = film_instead(Options())
     assert (made.camera, made.record, made.seconds) == ("demo", FALLBACK_FILM, DRAWN_S)
     assert film_instead(Options(seconds=3)).seconds == 3
+    assert film_instead(Options(window=True, sound=SoundSettings(Volume(-6)))) == made
     with pytest.raises(UsageError, match="neither a display"):
         film_instead(Options(camera="/dev/video0"))
+
+
+def test_settings_of_the_sound_are_passed_on() -> None:
+    settings = SoundSettings(
+        Volume(-3, -20, Hours.parse("22:00-08:00")), strike=False, periods=6, ceiling_dbfs=-3
+    )
+    services = plan(Options(sound=settings), Outputs("card", screen=True), DEMO, BUNDLE, RUN)
+    assert services["sound"] == [
+        *COMMON,
+        *("--pcm", "card", "--volume-db=-3", "--night=22:00-08:00", "--night-volume-db=-20"),
+        *("--ceiling-dbfs=-3", "--periods=6", "--no-strike"),
+    ]
+    assert SoundSettings().flags() == []

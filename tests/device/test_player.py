@@ -124,6 +124,9 @@ def test_a_sudden_change_strikes_the_sound_anew(preset: Any) -> None:
         player.follow(preset.mel, moved_ns)
         player.pull(5000)
     assert player.strikes == 2
+    for moved_ns in (0, 12):
+        player.follow(preset.mel, moved_ns)
+    assert player.strikes == 2
     steady = Player(preset.sound, preset.matrices, strikes=False)
     for moved_ns in (5, 9, 12):
         steady.follow(preset.mel, moved_ns)

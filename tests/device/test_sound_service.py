@@ -179,3 +179,13 @@ def test_a_sudden_change_and_the_hour_reach_the_player(
 
         status = _status_when(tmp_path, lambda status: status["strikes"] >= 2, publish)
     assert status["gain_db"] == pytest.approx(loudness_db - 23, abs=0.06)
+
+
+def test_the_least_volume_is_silence_however_soft_the_bundle_is(
+    tiny_bundle: Bundle, tmp_path: Path
+) -> None:
+    settings = SoundSettings(Volume(master_db=-60), loudness_lufs=0)
+    endpoint = f"ipc://{tmp_path}/reflections"
+    with _running(tiny_bundle, endpoint, tmp_path, None, settings):
+        status = _status_when(tmp_path, lambda status: status["samples"] > 0)
+    assert status["gain_db"] is None

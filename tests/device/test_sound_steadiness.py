@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -29,8 +27,11 @@ from ytm_training.scenes.scene import random_scene
 from ytm_training.scenes.sounding import sound
 
 SCENES = 8
-MOST_DB = {"23.4 Hz": 3, "93.75 Hz": 3, "187.5 Hz": 6}
-"""Of the median: below what a playhead without overlap, or grains, would add."""
+EVERY = 4
+"""Which of the recordings are taken: enough, and soon done."""
+BEAT_DB = 3
+"""The artwork's grains come to 20 and more at 23.4 Hz."""
+LINE_DB = 6
 CLICK = 1.5
 
 
@@ -39,24 +40,24 @@ def _drawn() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module", params=["drawn", "recorded"])
-def found(request: pytest.FixtureRequest) -> Iterator[Steadiness]:
+def found(request: pytest.FixtureRequest) -> Steadiness:
     """What is measured of drawn scenes, and of clips and voices."""
     if request.param == "drawn":
         return measure(_drawn())
     if not ((DATA / "manifest.csv").exists() and (DATA / DIGITS).exists()):
         pytest.skip(f"needs recordings in {DATA}")
-    return measure([each for kind in recordings(DATA).values() for each in kind])
+    return measure([each for kind in recordings(DATA).values() for each in kind][::EVERY])
 
 
 def test_a_held_mel_does_not_beat(found: Steadiness) -> None:
-    for name, most_db in MOST_DB.items():
-        median_db, _ = found.held.against_loop[name]
-        assert median_db <= most_db, name
+    for at_hz in MODULATIONS_HZ:
+        median_db, _ = found.held.against_loop[f"{at_hz:g} Hz"]
+        assert median_db <= BEAT_DB, at_hz
 
 
 def test_no_loop_is_heard_that_is_not_in_the_recording(found: Steadiness) -> None:
     _, largest_db = found.held.against_loop[f"loop, {LOOP_HZ:.2f} Hz"]
-    assert largest_db <= 6
+    assert largest_db <= LINE_DB
 
 
 def test_jumps_do_not_click(found: Steadiness) -> None:
@@ -72,7 +73,7 @@ def test_a_beat_would_be_seen() -> None:
     for rate_hz in (*MODULATIONS_HZ, LOOP_HZ):
         beating = np.tile(loop, HELD_LOOPS) * (1 + 0.9 * np.sin(2 * np.pi * rate_hz * seconds))
         _, over = modulations(second, loop, beating)
-        louder = {name for name, value in over.items() if value > 6}
+        louder = {name for name, value in over.items() if value > LINE_DB}
         assert f"{rate_hz:g} Hz" in louder or f"loop, {rate_hz:.2f} Hz" in louder
 
 

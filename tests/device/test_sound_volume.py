@@ -67,7 +67,7 @@ def test_so_is_a_night_volume(value: float) -> None:
 
 def test_the_ends_of_the_ranges_are_allowed() -> None:
     assert Volume(12, 0, NIGHT).decibels(time(0, 0), clock_is_set=True) == 12
-    assert Volume(-60, -60, NIGHT).decibels(time(0, 0), clock_is_set=True) == -120
+    assert Volume(-60, -60, NIGHT).decibels(time(0, 0), clock_is_set=True) == -math.inf
 
 
 @pytest.mark.parametrize("chunk", [CHUNK, 37, 64, 4096])
@@ -92,7 +92,7 @@ def test_no_change_clicks_and_each_arrives(
         gains.append(_applied(gain, chunks * CHUNK))
     steepest = 10 ** (12 / 20) / GLIDE
     assert np.abs(np.diff(np.concatenate(gains))).max() < steepest + 1e-6
-    expected = 10 ** (last_db / 20) if last_db > -60 else 0.0
+    expected = 10 ** (last_db / 20) if last_db > -math.inf else 0.0
     assert gains[-1][-1] == np.float32(expected)
     assert gain.current == expected
 
@@ -105,10 +105,9 @@ def test_at_full_level_samples_are_untouched() -> None:
     assert samples.tobytes() == kept.tobytes()
 
 
-@pytest.mark.parametrize("target_db", [-60.0, -1000.0, -math.inf])
-def test_silence_is_wholly_silent_and_says_when(target_db: float) -> None:
+def test_silence_is_wholly_silent_and_says_when() -> None:
     gain = _settled(0)
-    gain.target_db = target_db
+    gain.target_db = -math.inf
     _applied(gain, CHUNK)
     assert 0 < gain.current < 1
     _applied(gain, GLIDE)

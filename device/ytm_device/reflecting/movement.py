@@ -41,7 +41,8 @@ class Movement:
         Returns:
             `taken_ns` of the first picture after the change; 0 if there was none.
         """
-        while self._recent and taken_ns - self._recent[0][0] > LAG_S * _NS_PER_S:
+        # One stays, however slow the camera is.
+        while len(self._recent) > 1 and taken_ns - self._recent[0][0] > LAG_S * _NS_PER_S:
             self._recent.popleft()
         if self._changed(latent) and taken_ns - self._moved_ns > REST_S * _NS_PER_S:
             self._moved_ns = taken_ns

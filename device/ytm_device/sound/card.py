@@ -7,14 +7,13 @@ import numpy.typing as npt
 
 from ytm_bundle.errors import CardGoneError, DeviceError
 from ytm_device.console import say
-from ytm_device.sound.pcm import AlsaSink, hushed
+from ytm_device.sound.pcm import AlsaSink, can_be_opened, hushed
 from ytm_device.sound.sink import PERIODS, ClockedNullSink, Sink
 
 Array = npt.NDArray[np.float32]
 
 RETRY_S = 2.0
-"""Between two attempts to open a card that is not there. Each that fails costs 80 bytes for good,
-which pyalsaaudio does not give back."""
+"""Between two attempts to open a card that is not there."""
 _NS_PER_S = 1_000_000_000
 
 
@@ -52,7 +51,8 @@ class CardSink(Sink):
         self._due_ns = 0
         self._said: str | None = None
         self._go_on_with(ClockedNullSink(rate_hz, periods=periods))
-        self._offer()
+        with hushed():
+            self._offer()
         if self._offered is not None:
             self._go_on_with(self._offered)
 
@@ -87,7 +87,8 @@ class CardSink(Sink):
         if now_ns >= self._due_ns:
             self._due_ns = now_ns + round(RETRY_S * _NS_PER_S)
             with hushed():
-                self._offer()
+                if can_be_opened(self._card_name):
+                    self._offer()
 
     def close(self) -> None:
         """Let what the card took be heard, then release it. Neither thread may run any more."""

@@ -94,6 +94,11 @@ class Playhead:
         self._strike = False
         self._mixed = np.zeros(n_mels, np.float32)
 
+    @property
+    def gesture(self) -> Gesture:
+        """The one that it is in, or that fades in."""
+        return self._to
+
     def advance(self, newest: Gesture, *, strike: bool) -> bool:
         """Go one step on, and over to the newest gesture as soon as no other fades in.
 

@@ -36,11 +36,12 @@ class Grains:
         self.chunk = self._griffin_lim.samples
         self._window = np.hanning(self.chunk + 1)[:-1].astype(np.float32)
 
-    def invert(self, gesture: Gesture, out: Array, *, strike: bool) -> None:
+    def invert(self, gesture: Gesture, out: Array, *, strike: bool) -> Gesture:
         """See `Inverter.invert`."""
         if strike:
             self._position = 0
         self.grain(gesture.power, out)
+        return gesture
 
     def restart(self) -> None:
         """See `Inverter.restart`."""

@@ -20,7 +20,7 @@ class Inverter(Protocol):
     delay: int
     """Samples from the start of a chunk to the middle of the newest mel frame heard in it."""
 
-    def invert(self, gesture: Gesture, out: Array, *, strike: bool) -> None:
+    def invert(self, gesture: Gesture, out: Array, *, strike: bool) -> Gesture:
         """Make the next chunk.
 
         Args:
@@ -28,6 +28,9 @@ class Inverter(Protocol):
                 own place in it.
             out: float32 (chunk,), is overwritten; unlimited.
             strike: begin the gesture anew, at its onset, if that can be done.
+
+        Returns:
+            What the chunk follows: `gesture`, or the one before while another fades in.
         """
         ...
 

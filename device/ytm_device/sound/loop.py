@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ytm_device.owner import Owner
 from ytm_device.sound.gesture import Gesture
@@ -16,6 +17,7 @@ from ytm_device.sound.realtime import urgent_thread
 from ytm_device.sound.sink import Sink
 
 JOIN_S = 10.0
+Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class AudioLoop(Owner):
         self.failure: BaseException | None = None
         """What ended the thread, if it was not `close`."""
         self._stopping = False
+        self._period = np.zeros(0, np.float32)
+        self._changes = -1
         self._thread = threading.Thread(target=self._run, name="audio", daemon=True)
         self._thread.start()
 
@@ -62,22 +66,24 @@ class AudioLoop(Owner):
             self.failure = error
 
     def _play(self) -> None:
-        sink, changes = self._sink, -1
-        period = np.zeros(0, np.float32)
         while not self._stopping:
-            if sink.period != period.size:
-                period = np.zeros(sink.period, np.float32)
-                beginning, ending = rising(sink.period), falling(sink.period)
-            self._player.fill(period)
-            if sink.changes != changes:
-                changes = sink.changes
-                np.multiply(period, beginning, out=period)
-            self._write(period)
-        self._player.fill(period)
-        np.multiply(period, ending, out=period)
+            self._write(self._next_period())
+        period = self._next_period()
+        np.multiply(period, falling(period.size), out=period)
         self._write(period)
 
-    def _write(self, period: np.ndarray) -> None:
+    def _next_period(self) -> Array:
+        """What the sink takes next, faded in if another device took over."""
+        period, changes = self._period, self._sink.changes
+        if period.size != self._sink.period:
+            self._period = period = np.zeros(self._sink.period, np.float32)
+        self._player.fill(period)
+        if changes != self._changes:
+            self._changes = changes
+            np.multiply(period, rising(period.size), out=period)
+        return period
+
+    def _write(self, period: Array) -> None:
         self._sink.write(period)
         self.samples += period.size
         sounding = self._player.sounding

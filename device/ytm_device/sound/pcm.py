@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import math
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -25,6 +26,13 @@ _CHANNELS = 2
 _MAX_CHANNELS = 8
 _ATTEMPTS = 5
 """Writes of one period before the card counts as broken."""
+SLACK_S = 1.0
+"""A PCM that is further ahead of the clock does not keep time."""
+WATCHED_S = 10.0
+"""Seconds over which that is watched."""
+_NS_PER_S = 1_000_000_000
+_PLAYBACK, _NONBLOCK = 0, 1
+"""Of snd_pcm_open."""
 _SEED = 16
 _PROBE_RATE_HZ = 48000
 _CONVERTING = "use `default` or a `plughw:` name, which convert"
@@ -61,6 +69,8 @@ class AlsaSink(Sink):
         self.buffer: int = granted["buffer_size"]
         self.underruns = 0
         self._quantise = Quantiser(self.period, self.channels, ceiling_dbfs)
+        self._slack_s = max(SLACK_S, 2 * self.buffer / rate_hz)
+        self._since_ns, self._taken = time.monotonic_ns(), 0
 
     def write(self, samples: Array) -> None:
         """See `Sink.write`."""
@@ -73,12 +83,25 @@ class AlsaSink(Sink):
                 fade_in = rising(len(frames))[:, np.newaxis]
                 np.multiply(frames, fade_in, out=frames, casting="unsafe")
             elif written == len(frames):
+                self._keep_pace(samples.size)
                 return
             else:
                 frames = frames[written:]
         raise CardGoneError(
             f"{self.name}: took no samples in {_ATTEMPTS} attempts; check the card and its cable"
         )
+
+    def _keep_pace(self, samples: int) -> None:
+        """Wait by the clock where the PCM does not, such as one that writes to a file."""
+        now_ns = time.monotonic_ns()
+        passed_s = (now_ns - self._since_ns) / _NS_PER_S
+        self._taken += samples
+        ahead_s = self._taken / self.rate_hz - passed_s
+        if ahead_s > self._slack_s:
+            time.sleep(ahead_s - self._slack_s / 2)
+        elif passed_s > WATCHED_S:
+            # No card is much faster than the clock, but over days a little adds up.
+            self._since_ns, self._taken = now_ns, 0
 
     def close(self) -> None:
         """See `Sink.close`."""
@@ -149,6 +172,19 @@ class Quantiser:
         np.clip(self._steps, -self._ceiling, self._ceiling, out=self._steps)
         np.copyto(self._frames, self._column, casting="unsafe")
         return self._frames
+
+
+def can_be_opened(name: str) -> bool:
+    """Whether the PCM `name` could be opened just now.
+
+    For who asks for months: at an attempt that fails, pyalsaaudio loses memory, and this does not.
+    """
+    library = ctypes.CDLL("libasound.so.2")
+    handle = ctypes.c_void_p()
+    if library.snd_pcm_open(ctypes.byref(handle), name.encode(), _PLAYBACK, _NONBLOCK) < 0:
+        return False
+    library.snd_pcm_close(handle)
+    return True
 
 
 def _open(name: str, rate_hz: int, periods: int) -> Any:

@@ -103,7 +103,9 @@ class Player:
 
     def _moved(self, moved_ns: int) -> bool:
         """Whether there was a sudden change since the last call, and it counts."""
-        before, self._moved_ns = self._moved_ns, moved_ns
+        before = self._moved_ns
+        # A replay between two answers knows of no change, and makes none.
+        self._moved_ns = max(moved_ns, before or 0)
         return self._strikes and before is not None and moved_ns > before
 
     def pull(self, samples: int) -> Array:
@@ -133,11 +135,12 @@ class Player:
     def _next_chunk(self) -> None:
         gesture, strikes = self._newest
         assert gesture is not None
-        self._inverter.invert(gesture, self._made, strike=strikes != self._struck)
-        self._struck, self.sounding = strikes, gesture
+        self.sounding = self._inverter.invert(gesture, self._made, strike=strikes != self._struck)
+        self._struck = strikes
         if not math.isfinite(np.add.reduce(self._made)):
             # What is once not a number would stay so, through the phase, for ever.
             self._inverter.restart()
+            self.gain.restart()
             self._made[:] = 0
             self.restarts += 1
         self.gain.apply(self._made)
@@ -145,21 +148,10 @@ class Player:
         self._used = 0
 
 
-def player_for(
-    bundle: Bundle,
-    *,
-    loudness_lufs: float = LOUDNESS_LUFS,
-    ceiling_dbfs: float = CEILING_DBFS,
-    strikes: bool = True,
-) -> Player:
-    """A player whose answers are as loud as those of any other bundle: `loudness_lufs`."""
-    return Player(
-        bundle.manifest.sound,
-        bundle.mel_matrices(),
-        gain_db=levels(bundle, loudness_lufs).mirror_db,
-        ceiling_dbfs=ceiling_dbfs,
-        strikes=strikes,
-    )
+def player_for(bundle: Bundle) -> Player:
+    """A player whose answers are as loud as those of any other bundle: `LOUDNESS_LUFS`."""
+    mirror_db = levels(bundle, LOUDNESS_LUFS).mirror_db
+    return Player(bundle.manifest.sound, bundle.mel_matrices(), gain_db=mirror_db)
 
 
 def _inverter(sound: SoundSpec, matrices: MelMatrices) -> Inverter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import resource
 import sys
 import threading
 
@@ -19,13 +20,17 @@ def steady_process() -> bool:
     """Keep memory in RAM and the garbage collector off. For a process that plays and nothing else.
 
     Returns:
-        Whether memory is locked; a process needs CAP_IPC_LOCK, or room in RLIMIT_MEMLOCK, for it.
+        Whether memory is locked; a process needs to be root, or no RLIMIT_MEMLOCK, for it.
     """
     sys.setswitchinterval(SWITCH_S)
     gc.collect()
     # What is there stays, so that `collect_garbage` has little to look through.
     gc.freeze()
     gc.disable()
+    # With a limit, what the process asks for later would be refused once it is reached.
+    limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+    if limit != resource.RLIM_INFINITY and os.geteuid() != 0:
+        return False
     libc = ctypes.CDLL(None, use_errno=True)
     return bool(libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0)
 

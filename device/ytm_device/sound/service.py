@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from collections import deque
 from pathlib import Path
 
 from ytm_bundle.bundle import Bundle
@@ -16,13 +18,15 @@ from ytm_device.sound.card import CardSink
 from ytm_device.sound.gesture import Gesture
 from ytm_device.sound.loop import AudioLoop, Heard
 from ytm_device.sound.loudness import levels
-from ytm_device.sound.player import Player, player_for
+from ytm_device.sound.player import Player
 from ytm_device.sound.realtime import collect_garbage
 from ytm_device.sound.settings import SoundSettings
 from ytm_device.sound.sink import ClockedNullSink, Sink
 from ytm_device.status import StatusReporter, Value
 
 SERVICE = "sound"
+MAX_FOLLOWED = 16
+"""Answers that may wait to be heard: far more than come within a fade."""
 WAIT_S = 0.01
 """How long this thread waits for a reflection before it looks at everything else."""
 _NS_PER_S = 1_000_000_000
@@ -96,9 +100,9 @@ class _Show:
         self, bundle: Bundle, subscriber: Subscriber, sink: Sink, settings: SoundSettings
     ) -> None:
         self._subscriber, self._sink, self._settings = subscriber, sink, settings
-        self.player: Player = player_for(
-            bundle,
-            loudness_lufs=settings.loudness_lufs,
+        self.player = Player(
+            bundle.manifest.sound,
+            bundle.mel_matrices(),
             ceiling_dbfs=settings.ceiling_dbfs,
             strikes=settings.strike,
         )
@@ -107,7 +111,7 @@ class _Show:
         self._programme = Programme(bundle)
         self._latency = LatencyHistogram()
         self._on: Answer | None = None
-        self._gesture: Gesture | None = None
+        self._followed: deque[tuple[Gesture, Answer]] = deque(maxlen=MAX_FOLLOWED)
         self._noted: Heard | None = None
 
     def turn(self, now_ns: int, wait_s: float) -> None:
@@ -115,7 +119,7 @@ class _Show:
         on = self._programme.at(now_ns, self._subscriber.newest(wait_s))
         if on is not self._on:
             self._on = on
-            self._gesture = self.player.follow(on.mel, on.moved_ns)
+            self._followed.append((self.player.follow(on.mel, on.moved_ns), on))
             self._set_gain(on)
 
     def set_volume(self) -> None:
@@ -135,14 +139,16 @@ class _Show:
         if heard is None or heard is self._noted:
             return
         self._noted = heard
-        on = self._on
-        if on is not None and on.taken_ns is not None and heard.gesture is self._gesture:
-            waiting_s = self.player.delay_s + self._sink.buffer / self._sink.rate_hz
-            self._latency.add(heard.written_ns - on.taken_ns + round(waiting_s * _NS_PER_S))
+        waiting_s = self.player.delay_s + self._sink.buffer / self._sink.rate_hz
+        heard_ns = heard.written_ns + round(waiting_s * _NS_PER_S)
+        for gesture, on in self._followed:
+            if gesture is heard.gesture and on.taken_ns is not None:
+                self._latency.add(heard_ns - on.taken_ns)
 
     def status(self, now_ns: int, loop: AudioLoop, memory_locked: bool) -> dict[str, Value]:
-        """Say how it goes; ages and latencies in milliseconds."""
+        """Say how it goes; ages and latencies in milliseconds. No gain at all is silence."""
         taken_ns = None if self._on is None else self._on.taken_ns
+        gain_db = self.player.gain.target_db
         return {
             "mode": "replay" if taken_ns is None else "mirror",
             "sink": self._sink.name,
@@ -156,7 +162,7 @@ class _Show:
             "card_losses": self._sink.losses,
             "restarts": self.player.restarts,
             "strikes": self.player.strikes,
-            "gain_db": round(self.player.gain.target_db, 1),
+            "gain_db": None if math.isinf(gain_db) else round(gain_db, 1),
             "real_time": loop.urgent,
             "memory_locked": memory_locked,
             "reflection_age_ms": None if taken_ns is None else (now_ns - taken_ns) / 1e6,

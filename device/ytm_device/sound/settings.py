@@ -33,6 +33,8 @@ class SoundSettings:
     more."""
 
     def __post_init__(self) -> None:
+        if self.volume.night is None and self.volume.night_db != Volume.night_db:
+            raise UsageError("--night-volume-db: means nothing without --night; give both")
         _check("--loudness-lufs", self.loudness_lufs, -60, 0, "LUFS")
         _check("--ceiling-dbfs", self.ceiling_dbfs, -40, 0, "dB")
         _check("--periods", self.periods, 2, MAX_PERIODS, "periods")

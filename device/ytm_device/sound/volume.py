@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import time
 
@@ -36,9 +37,13 @@ class Volume:
         _check("--night-volume-db", self.night_db, 0)
 
     def decibels(self, now: time, clock_is_set: bool) -> float:
-        """The volume in dB at `now`, local time: by day while the clock is not known to be set."""
+        """The volume in dB at `now`, local time: by day while the clock is not known to be set.
+
+        -inf for silence.
+        """
         at_night = clock_is_set and self.night is not None and self.night.holds(now)
-        return self.master_db + self.night_db if at_night else self.master_db
+        decibels = self.master_db + self.night_db if at_night else self.master_db
+        return decibels if decibels > SILENCE_DB else -math.inf
 
 
 def _check(flag: str, value_db: float, most_db: float) -> None:
@@ -55,8 +60,7 @@ class Gain:
     def __init__(self, chunk: int, rate_hz: int) -> None:
         """Prepare for chunks of `chunk` samples at `rate_hz`."""
         self.target_db = 0.0
-        """Where to go, in dB; `SILENCE_DB` or less, such as -inf, is silence. Any thread may set
-        it."""
+        """Where to go, in dB; -inf is silence. Any thread may set it."""
         self._glide = max(1, int(GLIDE_S * rate_hz))
         self._count = np.arange(1, chunk + 1, dtype=np.float32)
         self._gains: Array = np.zeros(chunk, np.float32)
@@ -96,4 +100,4 @@ class Gain:
 
 
 def _linear(decibels: float) -> float:
-    return float(10 ** (decibels / 20)) if decibels > SILENCE_DB else 0.0
+    return float(10 ** (decibels / 20))

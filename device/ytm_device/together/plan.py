@@ -53,7 +53,9 @@ def plan(
         REFLECT: [*common, "--camera", camera.name],
         SOUND: [
             *common,
-            *(["--pcm", outputs.pcm] if outputs.pcm else ["--headless"]),
+            # Without a card now, it waits for one.
+            *(["--pcm", outputs.pcm] if outputs.pcm else []),
+            *(["--headless"] if options.headless and not outputs.pcm else []),
             *options.sound.arguments(),
         ],
     }

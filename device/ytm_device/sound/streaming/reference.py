@@ -108,7 +108,7 @@ class ReferenceStream:
         before, now = (np.log(each + np.float32(tables.FLOOR)) for each in (before, now))
         rise = now - before
         # Where it is silent for days, rounding would let a phasor grow or shrink for ever.
-        phasors = phasors / np.abs(phasors)
+        phasors = np.asarray(phasors / np.abs(phasors), np.complex64)
         # Half of the gradient of each of two bins; pi, since a frame begins before its centre.
         across = np.exp(-1j * (np.pi + tables.GAMMA * tables.OVERLAP / 4 * (rise[1:] + rise[:-1])))
         found = phasors * np.exp(0.5j * (_time_gradient(before) + _time_gradient(now)))

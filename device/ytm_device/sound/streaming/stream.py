@@ -82,13 +82,14 @@ class Stream:
         self._playhead = Playhead(sound.n_mels, step_s(sound))
         self.chunk, self.delay = tables.hop, tables.delay
 
-    def invert(self, gesture: Gesture, out: Array, *, strike: bool) -> None:
+    def invert(self, gesture: Gesture, out: Array, *, strike: bool) -> Gesture:
         """See `Inverter.invert`."""
         if self._playhead.advance(gesture, strike=strike):
             # Frames that look ahead hear of it too, so that it is not heard that much later.
             for ahead in range(self._look_ahead):
                 self._stream.revise(ahead, self._playhead.column(ahead))
         self._stream.push(self._playhead.column(self._look_ahead), out)
+        return self._playhead.gesture
 
     def restart(self) -> None:
         """See `Inverter.restart`."""
