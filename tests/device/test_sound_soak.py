@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,7 +24,11 @@ import pytest
 
 from sound_latency import CHANNELS, heard_by_card, sounding, underruns_ns, with_card
 from waiting import HANG_S, wait_for
+from ytm_bundle.bundle import open_bundle
 from ytm_device.bundles import DEMO_BUNDLE
+from ytm_device.bus.channel import Publisher
+from ytm_device.frame import Reflection
+from ytm_device.run_dirs import endpoint
 from ytm_device.sound.pcm import FULL_SCALE
 from ytm_device.sound.realtime import PRIORITY
 from ytm_device.sound.settings import SoundSettings
@@ -31,6 +36,13 @@ from ytm_device.sound.sink import PERIOD, PERIODS
 
 Popen = subprocess.Popen[str]
 SOAK_S = float(os.environ.get("YTM_SOAK_S", "15"))
+REFLECTIONS_HZ = 30
+HELD_FOR = 7
+"""Reflections of one sound, a little different each time."""
+STRUCK_EVERY = 100
+"""Reflections."""
+UNEXPLAINED_EVERY_S = 300
+"""At most one in so long: a shared machine may stop a core between two looks of a watcher."""
 STOPS = 8
 STOPPED_S = 0.2
 LOOK_S = 0.1
@@ -40,8 +52,8 @@ PEER = "peer"
 TOGETHER_S = 0.25
 """Two cards that run dry so soon after each other were stopped by the same thing."""
 PAGE_KIB = os.sysconf("SC_PAGE_SIZE") / 1024
-GROWTH_KIB = 512
-"""What the allocator may keep more of, later in a run."""
+GROWTH_KIB = 1024
+"""Room for what an allocator keeps; six gestures that were kept would be more."""
 LOAD = "import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
 
 
@@ -88,6 +100,34 @@ def _loaded(core: int) -> Iterator[None]:
     finally:
         load.kill()
         load.wait(HANG_S)
+
+
+@contextmanager
+def _visited(run_dir: Path) -> Iterator[None]:
+    """Reflections as of a camera before which somebody moves: other sounds, now and then struck."""
+    leave = threading.Event()
+    thread = threading.Thread(target=_visit, args=(run_dir, leave))
+    thread.start()
+    try:
+        yield
+    finally:
+        leave.set()
+        thread.join(HANG_S)
+
+
+def _visit(run_dir: Path, leave: threading.Event) -> None:
+    with open_bundle(DEMO_BUNDLE) as bundle, Publisher(endpoint(run_dir)) as publisher:
+        replay = bundle.replay()
+        sequence = moved_ns = 0
+        while not leave.wait(1 / REFLECTIONS_HZ):
+            taken_ns = time.monotonic_ns()
+            moved_ns = taken_ns if sequence % STRUCK_EVERY == 0 else moved_ns
+            at = sequence // HELD_FOR % len(replay.mels)
+            mel = replay.mels[at] + np.float32(0.001 * (sequence % HELD_FOR))
+            publisher.publish(
+                Reflection(replay.images[at], mel, True, 1, taken_ns, sequence, bundle.id, moved_ns)
+            )
+            sequence += 1
 
 
 @contextmanager
@@ -169,6 +209,7 @@ def test_runs_dry_only_where_the_least_player_does_and_is_no_larger_later(
             )
             os.sched_setaffinity(watcher.pid, {core})
         peer = stack.enter_context(_playing(player, cards, PEER, PERIODS, SOAK_S))
+        stack.enter_context(_visited(run_dir))
         flags = ("--seconds", SOAK_S, "--json")
         process = stack.enter_context(sounding(DEMO_BUNDLE, cards, run_dir, *flags))
         while process.poll() is None and peer.poll() is None:
@@ -180,7 +221,9 @@ def test_runs_dry_only_where_the_least_player_does_and_is_no_larger_later(
     print(f"rss {early_kib:g} KiB early, {late_kib:g} KiB late")
     assert (ours["period_samples"], ours["buffer_samples"]) == (PERIOD, PERIOD * PERIODS)
     assert ours["real_time"] == theirs["real_time"]
-    assert _unexplained(run_dir) == []
+    assert ours["mode"] == "mirror"
+    assert ours["strikes"] > 0
+    assert len(_unexplained(run_dir)) <= max(1, SOAK_S // UNEXPLAINED_EVERY_S)
     assert (ours["sink"], ours["card_losses"], ours["problem"]) == ("card", 0, None)
     assert late_kib - early_kib <= GROWTH_KIB
     early, late = _thirds(footprint.files)

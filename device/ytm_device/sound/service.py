@@ -25,7 +25,7 @@ from ytm_device.sound.sink import ClockedNullSink, Sink
 from ytm_device.status import StatusReporter, Value
 
 SERVICE = "sound"
-MAX_FOLLOWED = 16
+MAX_FOLLOWED = 8
 """Answers that may wait to be heard: far more than come within a fade."""
 WAIT_S = 0.01
 """How long this thread waits for a reflection before it looks at everything else."""
