@@ -33,6 +33,7 @@ def reflection(sequence: int = 0, height: int = 4, width: int = 6) -> Reflection
         taken_ns=34,
         sequence=sequence,
         bundle_id="ab" * 32,
+        moved_ns=30,
     )
 
 
@@ -56,6 +57,7 @@ def test_decode_undoes_encode(height, width, sequence, presence, at_ns, identity
         sequence=sequence,
         presence=presence,
         taken_ns=at_ns,
+        moved_ns=at_ns // 3,
         bundle_id=identity.hex(),
     )
     message = wire.encode(sent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,19 @@ def test_presence_begins_with_the_first_frame(tiny_bundle):
         reflections = [reflector.reflect(frame(sequence=n)) for n in (5, 6)]
     assert [each.presence_since_ns for each in reflections] == [1005, 1005]
     assert all(each.presence for each in reflections)
+
+
+def test_a_picture_that_is_suddenly_another_is_said_to_be(tiny_bundle):
+    """As far as the manifest says; without a word of it nothing is sudden."""
+    manifest = tiny_bundle.manifest.model_copy(update={"sudden_change": 0.01})
+    pictures = [frame(seed, sequence=n) for n, seed in enumerate((0, 0, 0, 1, 1))]
+    taken = [replace(each, taken_ns=10**9 + n * 10**8) for n, each in enumerate(pictures)]
+    for bundle, expected in (
+        (tiny_bundle, [0] * 5),
+        (replace(tiny_bundle, manifest=manifest), [0, 0, 0, 1_300_000_000, 1_300_000_000]),
+    ):
+        with Reflector(bundle) as reflector:
+            assert [reflector.reflect(each).moved_ns for each in taken] == expected
 
 
 def test_nothing_measured_is_no_figure():

@@ -40,7 +40,9 @@ def missing(outputs: Outputs, options: Options) -> list[str]:
     if not outputs.screen:
         lines.append(f"screen: {outputs.why_no_screen}; sound only")
     if outputs.pcm is None:
-        lines.append("sound: no sound card is found; the sound is made, and not heard")
+        lines.append(
+            "sound: no sound card is found; the sound is made, and heard once there is one"
+        )
     return lines
 
 
