@@ -19,7 +19,6 @@ from ytm_bundle.manifest import SoundSpec
 from ytm_device.console import command, say
 from ytm_device.sound.limiter import limited
 from ytm_device.sound.settings import CEILING_DBFS
-from ytm_device.sound.streaming.tables import OVERLAP
 from ytm_training.learn.config import SoundSettings, preset
 from ytm_training.learn.hearing import sound_spec, source_gain_db
 from ytm_training.learn.showing import mel_matrices
@@ -82,11 +81,8 @@ def _like(settings: SoundSettings, sound: SoundSpec) -> SoundSettings:
     Raises:
         UsageError: the bundle's sound cannot be streamed.
     """
-    if sound.n_fft not in (2 * sound.hop, OVERLAP * sound.hop):
-        raise UsageError(
-            f"--bundle: its hop {sound.hop} is neither a half nor a quarter of its n_fft"
-            f" {sound.n_fft}; use another bundle"
-        )
+    if obstacle := sound.why_not_streamed():
+        raise UsageError(f"--bundle: {obstacle}; use another bundle")
     same = {"analysis_rate_hz": sound.analysis_rate_hz, "loudness_lufs": sound.loudness_lufs}
     return settings.model_copy(update=same)
 

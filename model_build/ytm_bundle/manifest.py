@@ -117,16 +117,22 @@ class SoundSpec(Spec):
 
     def _check_inversion(self) -> None:
         if isinstance(self.inversion, StreamInversion):
-            power_of_two = self.n_fft & (self.n_fft - 1) == 0
-            if self.n_fft not in (2 * self.hop, 4 * self.hop) or not power_of_two:
-                raise ValueError(
-                    f"hop {self.hop} cannot be streamed with n_fft {self.n_fft}; it must be a half"
-                    " or a quarter of it, and n_fft a power of two"
-                )
+            if obstacle := self.why_not_streamed():
+                raise ValueError(obstacle)
         elif self.inversion.frames > self.frames:
             raise ValueError(
                 f"inversion.frames {self.inversion.frames} exceeds the {self.frames} of a mel"
             )
+
+    def why_not_streamed(self) -> str | None:
+        """What keeps a `StreamInversion` from playing this sound; None if nothing does."""
+        power_of_two = self.n_fft & (self.n_fft - 1) == 0
+        if self.n_fft in (2 * self.hop, 4 * self.hop) and power_of_two:
+            return None
+        return (
+            f"hop {self.hop} cannot be streamed with n_fft {self.n_fft}; it must be a half or a"
+            " quarter of it, and n_fft a power of two"
+        )
 
     @property
     def bins(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import soundfile
 
 from ytm_build import resynthesize
 from ytm_build.resynthesis import METHODS, modulation_db
+from ytm_bundle.bundle import Bundle
 
 RATE_HZ = 48000
 
@@ -183,3 +185,14 @@ def test_a_recording_is_not_written_over(glide: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "is the recording itself; give another name" in done.stderr
     assert recording.read_bytes() == before
+
+
+def test_a_bundle_whose_sound_cannot_be_streamed_is_refused(
+    glide: Path, tmp_path: Path, make_bundle: Callable[..., Path], tiny_bundle: Bundle
+) -> None:
+    sound = tiny_bundle.manifest.sound.model_copy(update={"n_fft": 240, "hop": 120})
+    bundle = make_bundle(tmp_path / "odd", sound=sound)
+    done = _run(glide, tmp_path / "out.wav", "--bundle", bundle)
+    assert done.returncode == 2
+    assert "hop 120 cannot be streamed with n_fft 240" in done.stderr
+    assert not (tmp_path / "out.wav").exists()

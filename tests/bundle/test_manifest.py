@@ -127,3 +127,20 @@ def test_huge_or_missing_or_binary_manifest_is_refused(manifest):
     manifest.unlink()
     with pytest.raises(BundleError, match="cannot be read"):
         read_manifest(manifest)
+
+
+@pytest.mark.parametrize(
+    ("n_fft", "hop", "obstacle"),
+    [
+        (1024, 256, None),
+        (1024, 512, None),
+        (1000, 250, "hop 250 cannot be streamed with n_fft 1000"),
+        (1024, 128, "hop 128 cannot be streamed with n_fft 1024"),
+    ],
+)
+def test_grains_may_have_any_hop_but_say_whether_they_could_be_streamed(
+    n_fft: int, hop: int, obstacle: str | None
+) -> None:
+    sound = SOUND.model_copy(update={"n_fft": n_fft, "hop": hop})
+    found = sound.why_not_streamed()
+    assert found is None if obstacle is None else (found or "").startswith(obstacle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import runpy
 import shutil
 import struct
 import subprocess
@@ -21,7 +22,13 @@ from ytm_device.sound.streaming.tables import StreamTables
 HOPS = 6
 COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 LIBRARIES = "/usr/aarch64-linux-gnu"
-FLAGS = "-std=gnu11 -O3 -fno-math-errno -fno-trapping-math -fassociative-math -fno-signed-zeros"
+TREE = Path(__file__).resolve().parents[2]
+
+
+def _package_flags() -> list[str]:
+    """What the package's own build compiles the kernel with."""
+    flags: list[str] = runpy.run_path(str(TREE / "hatch_build.py"))["FLAGS"]
+    return flags
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +38,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"needs {COMPILER} and {EMULATOR} (gcc-aarch64-linux-gnu, qemu-user)")
     built = tmp_path_factory.mktemp("arm64") / "kernel_alone"
     source = Path(__file__).with_name("kernel_alone.c")
-    command = [COMPILER, *FLAGS.split(), "-Wall", "-Wextra", "-Werror", "-o", built, source, "-lm"]
+    flags = [flag for flag in _package_flags() if flag not in ("-fPIC", "-shared")]
+    command = [COMPILER, *flags, "-Werror", "-o", built, source, "-lm"]
     subprocess.run(command, check=True, timeout=HANG_S)
     return built
 

@@ -73,12 +73,12 @@ def test_the_ends_of_the_ranges_are_allowed() -> None:
 @pytest.mark.parametrize("chunk", [CHUNK, 37, 64, 4096])
 def test_it_begins_in_silence_and_rises_in_a_straight_line(chunk: int) -> None:
     gain = Gain(chunk, RATE_HZ)
-    assert gain.current == 0
+    assert gain._current == 0
     gains = _applied(gain, GLIDE, chunk)
     line = np.arange(1, GLIDE + 1) / GLIDE
     assert gains[:GLIDE] == pytest.approx(line, abs=1e-6)
     assert np.all(gains[GLIDE:] == 1)
-    assert gain.current == 1
+    assert gain._current == 1
 
 
 @given(st.lists(st.tuples(LEVELS_DB, st.integers(1, 20)), max_size=8), LEVELS_DB)
@@ -94,7 +94,7 @@ def test_no_change_clicks_and_each_arrives(
     assert np.abs(np.diff(np.concatenate(gains))).max() < steepest + 1e-6
     expected = 10 ** (last_db / 20) if last_db > -math.inf else 0.0
     assert gains[-1][-1] == np.float32(expected)
-    assert gain.current == expected
+    assert gain._current == expected
 
 
 def test_at_full_level_samples_are_untouched() -> None:
@@ -109,9 +109,9 @@ def test_silence_is_wholly_silent_and_says_when() -> None:
     gain = _settled(0)
     gain.target_db = -math.inf
     _applied(gain, CHUNK)
-    assert 0 < gain.current < 1
+    assert 0 < gain._current < 1
     _applied(gain, GLIDE)
-    assert gain.current == 0
+    assert gain._current == 0
     assert not np.any(_applied(gain, CHUNK))
 
 
@@ -123,7 +123,7 @@ def test_a_steady_gain_is_what_was_asked_for() -> None:
 def test_after_a_restart_it_fades_in_again() -> None:
     gain = _settled(-6)
     gain.restart()
-    assert gain.current == 0
+    assert gain._current == 0
     gains = _applied(gain, GLIDE)
     assert gains[0] == pytest.approx(10 ** (-6 / 20) / GLIDE)
-    assert gain.current == 10 ** (-6 / 20)
+    assert gain._current == 10 ** (-6 / 20)

@@ -22,7 +22,7 @@ from ytm_device.sound.modes import GRAINS, QUALITY, STREAM, ZERO
 from ytm_device.sound.streaming.compiled import CompiledStream
 from ytm_device.sound.streaming.reference import ReferenceStream
 from ytm_device.sound.streaming.stream import MelStream, steps_per_frame
-from ytm_device.sound.streaming.tables import OVERLAP, StreamTables
+from ytm_device.sound.streaming.tables import StreamTables
 
 Array = npt.NDArray[np.float32]
 
@@ -57,7 +57,7 @@ def methods_for(bundle: Bundle) -> tuple[dict[str, Method], dict[str, str]]:
     powers = sound.unscale(bundle.replay().mels)
     ready: dict[str, Method] = {}
     left_out: dict[str, str] = {}
-    obstacle = why_not_streamed(sound)
+    obstacle = sound.why_not_streamed()
     for name, (kind, inversion) in STREAMS.items():
         if obstacle:
             left_out[name] = obstacle
@@ -74,15 +74,6 @@ def methods_for(bundle: Bundle) -> tuple[dict[str, Method], dict[str, str]]:
     else:
         ready[GRAINS_NAME] = _in_grains(powers, sound, matrices)
     return ready, left_out
-
-
-def why_not_streamed(sound: SoundSpec) -> str | None:
-    """What of a bundle's sound keeps it from being streamed; None if it can be."""
-    if sound.n_fft not in (2 * sound.hop, OVERLAP * sound.hop):
-        return f"hop {sound.hop} is neither a half nor a quarter of n_fft {sound.n_fft}"
-    if sound.n_fft & (sound.n_fft - 1):
-        return f"n_fft {sound.n_fft} is not a power of two"
-    return None
 
 
 def measure(methods: dict[str, Method], rate_hz: int, rounds: Iterable[int]) -> dict[str, Cost]:

@@ -51,7 +51,8 @@ class Player:
         """
         self._sound, self._strikes = sound, strikes
         self._inverter = _inverter(sound, matrices)
-        chunk = self._inverter.chunk
+        self.chunk = chunk = self._inverter.chunk
+        """Samples that are made at a time."""
         self.gain = Gain(chunk, sound.playback_rate_hz)
         """Any thread may set its `target_db`."""
         self.gain.target_db = gain_db

@@ -66,11 +66,6 @@ class Gain:
         self._gains: Array = np.zeros(chunk, np.float32)
         self.restart()
 
-    @property
-    def current(self) -> float:
-        """The gain of the last sample, linear: exactly 0 when a fade-out is finished."""
-        return self._current
-
     def restart(self) -> None:
         """Go to silence at once, so that the next chunks fade in."""
         self._current = self._goal = 0.0
