@@ -49,6 +49,8 @@ class Figures:
     """How much the pictures change over time: deviation, mean over pixels, in 1/255."""
     sound_deviation: float
     """How much the mels change over time: deviation, mean over elements, scaled units."""
+    strikes: int
+    """How often a sudden movement struck the sound anew."""
 
     @property
     def own_s(self) -> float:
@@ -108,6 +110,11 @@ class _Mirror:
         self.watch = _Stopwatch()
         self.pictures, self.sounds = Spread(), Spread()
 
+    @property
+    def strikes(self) -> int:
+        """How often the sound was struck anew so far."""
+        return self._player.strikes
+
     def answer(self, frame: Frame, film: Film) -> tuple[Pixels, Reflection]:
         """Add the answer to `frame` to `film`; return what the encoder saw, and the answer."""
         measure = self.watch.measure
@@ -166,6 +173,7 @@ def mirror_video(
         encoding_s=max(0.0, time.process_time() - began - sum(work_s.values())),
         picture_deviation=mirror.pictures.deviation(),
         sound_deviation=mirror.sounds.deviation(),
+        strikes=mirror.strikes,
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def test_a_second_is_thirty_pictures_and_the_inset_is_flipped(video, tiny_bundle
     assert figures.length_s == pytest.approx(29 / 30, abs=1.5 / 30)
     assert figures.own_s == pytest.approx(sum(figures.work_s.values()))
     assert figures.picture_deviation == pytest.approx(0, abs=1)
+    assert figures.strikes == 0
     screen = _first_picture(out)
     assert screen.shape == (1920, 1080, 3)
     inset = screen[27 : 27 + 243, 1080 - 27 - 324 : 1080 - 27]
@@ -67,6 +69,24 @@ def test_without_an_inset_the_corner_is_the_answer(video, tiny_bundle, tmp_path)
     plain, with_inset = films
     assert np.abs(plain - with_inset)[40:200, 800:1000].mean() > 20
     assert np.abs(plain - with_inset)[960:].mean() < 4
+
+
+def test_a_sudden_change_in_a_video_is_a_strike(tmp_path, tiny_bundle):
+    """A second of green, then a second of red."""
+    path = tmp_path / "sudden.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width = stream.height = 64
+        for index in range(50):
+            picture = np.full((64, 64, 3), GREEN if index < 25 else RED, np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    manifest = tiny_bundle.manifest.model_copy(update={"sudden_change": 0.5})
+    bundle = replace(tiny_bundle, manifest=manifest)
+    figures = mirror_video(path, tmp_path / "out.mp4", bundle, None, inset=False, sheet=None)
+    assert figures.strikes == 1
 
 
 def test_spread_is_the_deviation_over_time():
