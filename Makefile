@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Every target may be run again: what is done is not done twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup mirror test test-soak bench demo-bundle
+.PHONY: help setup mirror test test-soak bench digits demo-bundle
 
 BIN := .venv/bin
 
@@ -31,6 +31,9 @@ bench: setup ## our hot functions beside librosa's and the obvious way, as ratio
 	$(BIN)/pytest tests/benchmarks --benchmark-only
 	$(BIN)/python tests/benchmarks/sound_quality.py
 	$(BIN)/python tests/benchmarks/steadiness.py
+
+digits: setup ## association measured on labelled digits, as a table (DIGITS=DIR holds the recordings and pictures)
+	$(BIN)/python -m ytm_training.digits "$(DIGITS)" $(ARGS)
 
 demo-bundle: setup ## make the demo bundle again (VIDEOS=DIR MANIFEST=FILE add open videos to the drawn scenes)
 	$(BIN)/python -m ytm_build.demo --out device/ytm_device/demo_bundle \

@@ -26,6 +26,7 @@ from ytm_training.dataset import Settings
 from ytm_training.learn.command import settings
 from ytm_training.learn.training import train
 from ytm_training.scenes.videos import TABLE_NAME, write_videos
+from ytm_training.splitting import SplitRule
 
 SCENES = 300
 SCENE_SECONDS = 3.0
@@ -123,8 +124,8 @@ def _demo(
         rows += add_open_videos(videos, manifest, folder)
     _write_table(table, rows)
     collected = Settings(SEGMENTS_PER_VIDEO, SEED, RATE_HZ)
-    files = find_files(folder, frozenset())
-    say(collect(files, find_sidecar(folder, table), collected, 0, dataset).summary())
+    rule, files = SplitRule(seed=SEED), find_files(folder, frozenset())
+    say(collect(files, find_sidecar(folder, table), collected, rule, 0, dataset).summary())
     torch.set_num_threads(threads)
     run = train(dataset, work / "run", settings("continuous", SEED, None, SETTINGS))
     build_bundle(run, out, "demo", lambda report: say(f"{report.name} done"))

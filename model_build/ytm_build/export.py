@@ -34,7 +34,7 @@ from ytm_bundle.manifest import (
 from ytm_device.engines.onnx import OnnxEngine
 from ytm_device.sound.loudness import integrated_lufs
 from ytm_training.learn.quality import PICTURE_DISTANCE
-from ytm_training.learn.run import Exemplars, MaterialRecord, Networks, Run
+from ytm_training.learn.run import Associator, Exemplars, MaterialRecord, Networks, Run
 from ytm_training.learn.showing import mel_matrices
 from ytm_training.learn.tensors import (
     mels_to_tensor,
@@ -98,13 +98,14 @@ def build_bundle(
     with writing_bundle(out) as folder:
         (folder / "graphs").mkdir()
         for graph in graphs(networks):
-            example = answers.inputs[graph.name][:CHECKED]
+            example = tuple(tensor[:CHECKED] for tensor in answers.inputs[graph.name])
             path = folder / "graphs" / f"{graph.name}.onnx"
             expected = _write_graph(graph, example, path)
             reports.append(_check_graph(graph, example, expected, path))
             report(reports[-1])
             specs[graph.name] = _graph_spec(graph, example, expected)
-            golden[f"{graph.name}.in.{graph.input_name}"] = example[:KEPT].numpy()
+            for input_name, tensor in zip(graph.inputs, example, strict=True):
+                golden[f"{graph.name}.in.{input_name}"] = tensor[:KEPT].numpy()
             golden[f"{graph.name}.out.{graph.output_name}"] = expected[:KEPT]
         _write_arrays(folder, golden, answers, exemplars, material)
         manifest = Manifest(
@@ -118,6 +119,7 @@ def build_bundle(
             answer_loudness_lufs=_answers_lufs(answers, networks, material.sound),
             sudden_change=SUDDEN_SHARE * run.metrics()[PICTURE_DISTANCE],
             sources=material.credits,
+            learned=material.learned,
             quality=run.metrics(),
         )
         (folder / MANIFEST_NAME).write_text(manifest.model_dump_json(indent=1) + "\n")
@@ -128,8 +130,8 @@ def build_bundle(
 class _Answers:
     """What the networks say to the exemplars, in torch."""
 
-    inputs: dict[GraphName, Tensor]
-    """Realistic inputs of every graph, (k, ...)."""
+    inputs: dict[GraphName, tuple[Tensor, ...]]
+    """Realistic inputs of every graph, (k, ...) each."""
     reconstructions: npt.NDArray[np.uint8]
     """(k, h, w, 3), RGB."""
     mels: Array
@@ -144,26 +146,34 @@ class _Answers:
         heard = networks.sound_vae.encoder(mels).mean
         return cls(
             inputs={
-                "image_encoder": pictures,
-                "image_to_sound": seen,
-                "sound_to_image": heard,
-                "image_decoder": seen,
-                "sound_encoder": mels[:, 0],
-                "sound_decoder": networks.image_to_sound(seen),
+                "image_encoder": (pictures,),
+                "image_to_sound": _with_noise(networks.image_to_sound, seen),
+                "sound_to_image": _with_noise(networks.sound_to_image, heard),
+                "image_decoder": (seen,),
+                "sound_encoder": (mels[:, 0],),
+                "sound_decoder": (networks.image_to_sound(seen),),
             },
             reconstructions=tensor_to_pictures(networks.image_vae.decoder(seen)),
             mels=tensor_to_mels(networks.sound_vae.decoder(heard)),
         )
 
 
+def _with_noise(associator: Associator, latents: Tensor) -> tuple[Tensor, ...]:
+    """Inputs of an associator, with some noise if it takes any."""
+    if not associator.takes_noise:
+        return (latents,)
+    random = torch.Generator().manual_seed(0)
+    return (latents, torch.randn(latents.shape, generator=random))
+
+
 @torch.no_grad()
 def _answers_lufs(answers: _Answers, networks: Networks, sound: SoundSpec) -> float | None:
     """Loudness of what the mirror answers to the exemplars; None if they are silent."""
-    mels = tensor_to_mels(networks.sound_vae.decoder(answers.inputs["sound_decoder"]))
+    mels = tensor_to_mels(networks.sound_vae.decoder(*answers.inputs["sound_decoder"]))
     return integrated_lufs(sound.unscale(mels), sound, mel_matrices(sound))
 
 
-def _write_graph(graph: Graph, example: Tensor, path: Path) -> Array:
+def _write_graph(graph: Graph, example: tuple[Tensor, ...], path: Path) -> Array:
     """Write the shipped graph to `path`; return what its float32 twin makes of `example`."""
     write_onnx(graph, example, path, half=True)
     with TemporaryDirectory() as folder:
@@ -172,13 +182,14 @@ def _write_graph(graph: Graph, example: Tensor, path: Path) -> Array:
         return _run(full, graph, example)
 
 
-def _run(path: Path, graph: Graph, example: Tensor) -> Array:
+def _run(path: Path, graph: Graph, example: tuple[Tensor, ...]) -> Array:
     with closing(OnnxEngine(path)) as engine:
-        return engine.run(**{graph.input_name: example.numpy()})
+        given = zip(graph.inputs, example, strict=True)
+        return engine.run(**{name: tensor.numpy() for name, tensor in given})
 
 
 @torch.no_grad()
-def _check_graph(graph: Graph, example: Tensor, full: Array, path: Path) -> GraphReport:
+def _check_graph(graph: Graph, example: tuple[Tensor, ...], full: Array, path: Path) -> GraphReport:
     """Compare torch, the float32 graph and the shipped graph.
 
     Raises:
@@ -186,7 +197,7 @@ def _check_graph(graph: Graph, example: Tensor, full: Array, path: Path) -> Grap
     """
     report = GraphReport(
         name=graph.name,
-        float32_error=relative_distance(full, graph.module(example).numpy()),
+        float32_error=relative_distance(full, graph.module(*example).numpy()),
         float16_error=relative_distance(_run(path, graph, example), full),
         size_bytes=path.stat().st_size,
     )
@@ -202,12 +213,15 @@ def _check_graph(graph: Graph, example: Tensor, full: Array, path: Path) -> Grap
     return report
 
 
-def _graph_spec(graph: Graph, example: Tensor, output: Array) -> GraphSpec:
+def _graph_spec(graph: Graph, example: tuple[Tensor, ...], output: Array) -> GraphSpec:
     def tensor(name: str, shape: tuple[int, ...]) -> TensorSpec:
         return TensorSpec.model_validate({"name": name, "shape": shape})
 
     return GraphSpec(
-        inputs=(tensor(graph.input_name, tuple(example.shape[1:])),),
+        inputs=tuple(
+            tensor(name, tuple(given.shape[1:]))
+            for name, given in zip(graph.inputs, example, strict=True)
+        ),
         output=tensor(graph.output_name, output.shape[1:]),
         tolerance=FLOAT16_TOLERANCE,
     )

@@ -18,31 +18,19 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ytm_bundle.manifest import GRAPH_NAMES, GRAPH_OUTPUTS, GraphName
-from ytm_training.learn.run import Networks
+from ytm_training.learn.run import Associator, Networks
 
 OPSET = 18
-
-GRAPH_INPUTS: dict[GraphName, str] = {
-    "image_encoder": "image",
-    "image_to_sound": "latent",
-    "sound_to_image": "latent",
-    "image_decoder": "latent",
-    "sound_encoder": "mel",
-    "sound_decoder": "latent",
-}
 
 
 @dataclass(frozen=True)
 class Graph:
-    """One graph as a torch module of one input and one output, batch first."""
+    """One graph as a torch module of one output, batch first."""
 
     name: GraphName
     module: nn.Module
-
-    @property
-    def input_name(self) -> str:
-        """Name of its input tensor."""
-        return GRAPH_INPUTS[self.name]
+    inputs: tuple[str, ...]
+    """Names of its input tensors, in the order in which the module takes them."""
 
     @property
     def output_name(self) -> str:
@@ -52,7 +40,7 @@ class Graph:
     @property
     def output_tensor(self) -> str:
         """Name of its output in the file, where no two tensors may share one."""
-        clash = self.output_name == self.input_name
+        clash = self.output_name in self.inputs
         return f"associated_{self.output_name}" if clash else self.output_name
 
 
@@ -97,29 +85,33 @@ class _SoundDecoder(nn.Module):
 
 
 class HalfBody(nn.Module):
-    """Computes in float16 between a float32 input and a float32 output."""
+    """Computes in float16 between float32 inputs and a float32 output."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.body = copy.deepcopy(module).half()
 
-    def forward(self, tensor: Tensor) -> Tensor:
-        """Run the body on `tensor`."""
-        result: Tensor = self.body(tensor.half())
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """Run the body on `tensors`."""
+        result: Tensor = self.body(*(tensor.half() for tensor in tensors))
         return result.float()
 
 
 def graphs(networks: Networks) -> list[Graph]:
     """The six graphs of `networks`, in the manifest's order, normalisation folded into weights."""
-    modules: dict[GraphName, nn.Module] = {
-        "image_encoder": _ImageEncoder(networks),
-        "image_to_sound": networks.image_to_sound,
-        "sound_to_image": networks.sound_to_image,
-        "image_decoder": _ImageDecoder(networks),
-        "sound_encoder": _SoundEncoder(networks),
-        "sound_decoder": _SoundDecoder(networks),
+    parts: dict[GraphName, tuple[nn.Module, tuple[str, ...]]] = {
+        "image_encoder": (_ImageEncoder(networks), ("image",)),
+        "image_to_sound": (networks.image_to_sound, _associated(networks.image_to_sound)),
+        "sound_to_image": (networks.sound_to_image, _associated(networks.sound_to_image)),
+        "image_decoder": (_ImageDecoder(networks), ("latent",)),
+        "sound_encoder": (_SoundEncoder(networks), ("mel",)),
+        "sound_decoder": (_SoundDecoder(networks), ("latent",)),
     }
-    return [Graph(name, _folded(modules[name])) for name in GRAPH_NAMES]
+    return [Graph(name, _folded(parts[name][0]), parts[name][1]) for name in GRAPH_NAMES]
+
+
+def _associated(associator: Associator) -> tuple[str, ...]:
+    return ("latent", "noise") if associator.takes_noise else ("latent",)
 
 
 def _folded(module: nn.Module) -> nn.Module:
@@ -134,28 +126,30 @@ def _folded(module: nn.Module) -> nn.Module:
     return module
 
 
-def write_onnx(graph: Graph, example: Tensor, path: Path, half: bool) -> None:
+def write_onnx(graph: Graph, example: tuple[Tensor, ...], path: Path, half: bool) -> None:
     """Export a graph to one ONNX file with a free batch axis.
 
     Args:
         graph: what to export.
-        example: an input, batch first, at least two in the batch.
+        example: its inputs, batch first, at least two in the batch.
         path: the file to write.
         half: compute in float16.
     """
     module = HalfBody(graph.module) if half else graph.module
+    batch = torch.export.Dim("n", min=1, max=4096)
+    shapes = tuple({0: batch} for _ in example)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's notes on torch's own internals
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
             module.eval(),
-            (example,),
+            example,
             dynamo=True,
             verbose=False,
             opset_version=OPSET,
-            input_names=[graph.input_name],
+            input_names=list(graph.inputs),
             output_names=[graph.output_tensor],
-            dynamic_shapes=({0: torch.export.Dim("n", min=1, max=4096)},),
+            dynamic_shapes=(shapes,) if half else shapes,
         )
     assert program is not None
     model = program.model_proto

@@ -7,6 +7,7 @@
     ├── MediaError            a video, recording or camera cannot be read
     ├── DatasetError          a dataset cannot be read or written
     ├── RunError              a training run cannot be continued or read
+    ├── EvaluationError       a mirror cannot be measured on a dataset
     ├── ExportError           a graph does not agree with the network it came from
     └── DeviceError           a camera, sound card, screen or engine fails
         └── CardGoneError     a sound card that was playing has gone
@@ -41,6 +42,10 @@ class DatasetError(YtmError):
 
 class RunError(YtmError):
     """A training run is missing, incomplete or was started with other settings."""
+
+
+class EvaluationError(YtmError):
+    """A mirror cannot be measured on this dataset."""
 
 
 class ExportError(YtmError):

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ytm_bundle.errors import BundleError, NewerSchemaError
 
 SCHEMA_VERSION: Literal[1] = 1
-MAX_MANIFEST_BYTES = 4 << 20
+MAX_MANIFEST_BYTES = 16 << 20
+"""Room for the marks of some 300,000 segments."""
 
 GraphName = Literal[
     "image_encoder",
@@ -34,6 +35,7 @@ GRAPH_OUTPUTS: dict[GraphName, str] = {
 }
 
 Array = npt.NDArray[np.float32]
+Mark = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 PositiveInt = Annotated[int, Field(gt=0, le=1 << 20)]
 
 
@@ -102,6 +104,10 @@ class SoundSpec(Spec):
     """Mel power, in dB, that the scaled value 1 stands for."""
     loudness_lufs: Annotated[float, Field(ge=-70, le=0)]
     """Loudness of every training source after normalisation (ITU-R BS.1770)."""
+    levelling: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the way to that loudness that every training source was taken."""
+    seconds: Annotated[float, Field(gt=0, le=1)] | None = None
+    """How much of each second was learned; None: the most that gives so many frames."""
     inversion: Inversion
 
     @model_validator(mode="after")
@@ -210,6 +216,9 @@ class Manifest(Spec):
     """Euclidean distance between the image latents of two pictures taken within a quarter of a
     second from which on the picture is suddenly another; None: it never is."""
     sources: tuple[Source, ...]
+    learned: tuple[Mark, ...] = ()
+    """Marks of the videos and segments that it learned from or was chosen by; to measure it on one
+    of them would flatter it. None: not known."""
     quality: dict[str, float] = {}
     """Figures measured when the bundle was made, on segments it was not trained on."""
 

@@ -66,9 +66,8 @@ def test_the_batch_is_free(built, count):
     with open_bundle(built[0]) as bundle:
         for name in GRAPH_NAMES:
             golden = bundle.golden(name)
-            (key, value), *_ = golden.inputs.items()
             with closing(OnnxEngine(bundle.graph_path(name))) as engine:
-                found = engine.run(**{key: value[:count]})
+                found = engine.run(**{key: value[:count] for key, value in golden.inputs.items()})
             assert found.shape == (count, *golden.output.shape[1:])
 
 
@@ -110,6 +109,8 @@ def test_replay_holds_training_pictures_and_their_reconstructions(built, run):
     assert manifest.sources[0].title == "squares"
     metrics = json.loads((run / "metrics.json").read_text())
     assert manifest.quality == metrics
+    assert manifest.learned == Run(run).material().learned
+    assert len(manifest.learned) > len(replay.images)
     assert manifest.sudden_change == pytest.approx(0.35 * metrics["picture_latent_distance"])
 
 
@@ -178,7 +179,7 @@ def test_a_graph_too_far_off_leaves_the_bundle_that_was_there(
 def test_output_names_differ_from_input_names(run):
     for graph in graphs(Run(run).trained()):
         assert isinstance(graph, Graph)
-        assert graph.output_tensor != graph.input_name
+        assert graph.output_tensor not in graph.inputs
 
 
 def test_an_unfinished_or_damaged_or_missing_run_is_refused(run, tmp_path):

@@ -10,7 +10,13 @@ from pydantic import ValidationError
 
 from ytm_bundle.bundle import open_bundle
 from ytm_bundle.errors import BundleError, NewerSchemaError
-from ytm_bundle.manifest import GrainInversion, SoundSpec, StreamInversion, read_manifest
+from ytm_bundle.manifest import (
+    MAX_MANIFEST_BYTES,
+    GrainInversion,
+    SoundSpec,
+    StreamInversion,
+    read_manifest,
+)
 
 SOUND = SoundSpec(
     analysis_rate_hz=48000,
@@ -81,6 +87,15 @@ def test_manifest_survives_a_round_trip(tiny_bundle_path, manifest):
         assert read_manifest(manifest) == bundle.manifest
 
 
+def test_marks_of_what_was_learned_may_be_absent(manifest):
+    data = json.loads(manifest.read_text())
+    del data["learned"]
+    manifest.write_text(json.dumps(data))
+    assert read_manifest(manifest).learned == ()
+    manifest.write_text(json.dumps({**data, "learned": ["0123456789abcdef"]}))
+    assert read_manifest(manifest).learned == ("0123456789abcdef",)
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -93,6 +108,7 @@ def test_manifest_survives_a_round_trip(tiny_bundle_path, manifest):
         (lambda m: m["graphs"]["image_encoder"].update(inputs=[]), "no device"),
         (lambda m: m["replay"].update(order=[]), "replay.order"),
         (lambda m: m.update(name="../../etc"), "name"),
+        (lambda m: m.update(learned=["0123456789abcdeF"]), "learned.0"),
     ],
 )
 def test_spoilt_manifest_is_refused_by_key(manifest, spoil, words):
@@ -118,7 +134,7 @@ def test_what_is_not_a_manifest_is_refused(manifest, text):
 
 
 def test_huge_or_missing_or_binary_manifest_is_refused(manifest):
-    manifest.write_bytes(b" " * (5 << 20))
+    manifest.write_bytes(b" " * (MAX_MANIFEST_BYTES + 1))
     with pytest.raises(BundleError, match="larger than"):
         read_manifest(manifest)
     manifest.write_bytes(b"\xff\xfe\x00")

@@ -281,6 +281,43 @@ def test_what_was_started_otherwise_or_is_something_else_stays_as_it_is(
     assert "cannot be written to" in message
 
 
+def test_a_dataset_says_which_videos_are_measured_on(collect, tmp_path, video_maker) -> None:
+    videos, dataset = tmp_path / "videos", tmp_path / "dataset"
+    videos.mkdir()
+    for number in range(2):
+        video_maker(videos / f"{number}.mp4", 1.5)
+    collect(videos, dataset)
+    assert not (dataset / "split.json").exists()
+
+    for number in range(2, 5):
+        video_maker(videos / f"{number}.mp4", 1.5)
+    collect(videos, dataset, "--test-share", "0.4", "--split-seed", "3")
+    stored = json.loads((dataset / "split.json").read_text())
+    assert stored["rule"] == {"seed": 3, "validation_share": 0.1, "test_share": 0.4}
+    assert {part: len(stored["split"][part]) for part in stored["split"]} == {
+        "train": 2,
+        "validation": 1,
+        "test": 2,
+    }
+
+    video_maker(videos / "5.mp4", 1.5)
+    collect(videos, dataset, "--split-seed", "3")
+    after = json.loads((dataset / "split.json").read_text())
+    assert after["rule"] == stored["rule"]
+    assert all(set(stored["split"][part]) <= set(after["split"][part]) for part in after["split"])
+    assert sum(map(len, after["split"].values())) == 6
+
+    _, message = collect(videos, dataset, "--test-share", "0.1", code=1)
+    assert "divided with --validation-share 0.1 --test-share 0.4 --split-seed 3, not" in message
+
+
+@pytest.mark.parametrize("share", ["0", "0.5", "-1", "nan"])
+def test_a_share_out_of_range_is_refused(share, collect, folder, tmp_path) -> None:
+    _, message = collect(folder, tmp_path / "dataset", "--test-share", share, code=2)
+    assert f"--test-share {float(share)}: Input should be" in message
+    assert not (tmp_path / "dataset").exists()
+
+
 def test_two_at_once_do_not_mix(collect, folder, tmp_path) -> None:
     dataset = tmp_path / "dataset"
     dataset.mkdir()

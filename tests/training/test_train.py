@@ -13,7 +13,10 @@ import pytest
 from small_run import BIN, ENVIRONMENT, same, train, train_command, weights, write_small_dataset
 
 EPOCHS = ("--max-epochs", "6")
-STAGES = {"image_vae", "sound_vae", "image_to_sound", "sound_to_image"}
+STAGES = {
+    *("image_vae", "sound_vae", "bridge"),
+    *("image_to_sound_flow", "image_to_sound", "sound_to_image_flow", "sound_to_image"),
+}
 HANG_S = 300
 
 
@@ -65,6 +68,7 @@ def _begun(path: Path, process: subprocess.Popen[bytes]) -> None:
 STOPS = [
     ("image_vae", signal.SIGKILL),
     ("sound_vae", signal.SIGINT),
+    ("image_to_sound_flow", signal.SIGKILL),
     ("sound_to_image", signal.SIGKILL),
 ]
 
@@ -81,7 +85,7 @@ def test_stopped_again_and_again_it_ends_with_the_same_weights(dataset, run, tmp
             process.send_signal(how)
             messages.append(process.communicate(timeout=HANG_S)[1])
             codes.append(process.returncode)
-    assert codes == [-signal.SIGKILL, 130, -signal.SIGKILL]
+    assert codes == [-signal.SIGKILL, 130, -signal.SIGKILL, -signal.SIGKILL]
     assert b"the same command again goes on" in messages[1]
     assert train(dataset, folder, *EPOCHS).returncode == 0
     for name in ("best.ckpt", "last.ckpt"):
@@ -103,6 +107,7 @@ def test_a_finished_run_is_left_as_it_is(dataset, run):
 def test_early_stopping_ends_a_stage(dataset, tmp_path):
     flags = ("--max-epochs", "50", "--set", "image_vae.fit.patience=1")
     slow = ("--set", "image_vae.fit.learning_rate=1e-12", "--set", "associator.fit.max_epochs=2")
+    slow += ("--set", "associator.bridge.max_epochs=2", "--set", "associator.flow.max_epochs=2")
     short = ("--set", "sound_vae.fit.max_epochs=2")
     assert train(dataset, tmp_path / "run", *flags, *slow, *short).returncode == 0
     done = json.loads((tmp_path / "run" / "stages" / "image_vae" / "done.json").read_text())

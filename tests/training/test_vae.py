@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from ytm_training.learn.config import CONTINUOUS, PAPER
-from ytm_training.models.associator import Associator, AssociatorShape
+from ytm_training.models.associator import AssociatorShape, VariationalAssociator
 from ytm_training.models.vae import Code, Unfold, Vae, VaeShape
 
 SMALL = VaeShape((3, 16, 16), (4, 8), ((2, 2), (2, 2)), 4, 6, (2, 2))
@@ -108,10 +108,10 @@ def test_samples_of_a_code_have_its_mean_and_variance():
 
 
 def test_associator_standardises_both_senses():
-    associator = Associator(AssociatorShape(4, 8, 1))
+    associator = VariationalAssociator(AssociatorShape(4, 8, 1))
     source, target = 5 + 3 * torch.randn(100, 4), -2 + 0.1 * torch.randn(100, 4)
     associator.standardise(source, target)
-    scaled = associator.scaled_target(target)
+    scaled = associator.target(target)
     assert scaled.mean(0) == pytest.approx(torch.zeros(4), abs=1e-4)
     assert scaled.std(0, correction=0) == pytest.approx(torch.ones(4), abs=1e-4)
     with torch.no_grad():

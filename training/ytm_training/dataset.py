@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
@@ -235,5 +236,9 @@ def write_shard(
 def _row(segment: Segment) -> dict[str, Any]:
     png = io.BytesIO()
     Image.fromarray(segment.image).save(png, "PNG", compress_level=_PNG_LEVEL)
-    pcm = np.round(np.clip(segment.sound, -1, 1) * _PCM_SCALE).astype(np.int16)
-    return {**vars(segment), "image": png.getvalue(), "sound": pcm}
+    return {**vars(segment), "image": png.getvalue(), "sound": pcm(segment.sound)}
+
+
+def pcm(sound: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
+    """Sound, 1.0 at full scale, as a dataset keeps it: any shape, clipped and rounded."""
+    return np.round(np.clip(sound, -1, 1) * _PCM_SCALE).astype(np.int16)

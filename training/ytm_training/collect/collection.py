@@ -25,6 +25,13 @@ from ytm_training.dataset import (
     write_shard,
 )
 from ytm_training.segment import Segment
+from ytm_training.splitting import (
+    MIN_SOURCES,
+    SPLIT_NAME,
+    SplitRule,
+    check_rule,
+    stored_split,
+)
 
 SHARD_ROWS = 32
 """Rows after which a shard is written; about 15 MB."""
@@ -33,7 +40,12 @@ _LOCK_NAME = ".lock"
 
 
 def collect(
-    files: Sequence[Found], sidecar: Sidecar, settings: Settings, left_out: int, out: Path
+    files: Sequence[Found],
+    sidecar: Sidecar,
+    settings: Settings,
+    rule: SplitRule,
+    left_out: int,
+    out: Path,
 ) -> Report:
     """Collect `files` into the dataset at `out`; files that it has already are passed over.
 
@@ -41,6 +53,7 @@ def collect(
         files: what was found in the folder of videos.
         sidecar: what is known of them.
         settings: how to choose.
+        rule: how to divide the videos between learning and measuring.
         left_out: files that conditions leave out, for the report.
         out: the dataset's folder, made if need be.
 
@@ -49,6 +62,7 @@ def collect(
     """
     with _locked(out):
         known = _known(out, settings)
+        check_rule(out, rule)
         shards = _Shards(out, settings, known)
         try:
             for file in _shown([file for file in files if _is_new(file, known)]):
@@ -60,8 +74,16 @@ def collect(
         report = Report(settings, tuple(outcomes), left_out)
         if not shard_paths(out):
             raise DatasetError(f"{out}: not made, since no video could be used; {report.summary()}")
+        _divide(out, outcomes, rule)
         report.write(out)
         return report
+
+
+def _divide(out: Path, outcomes: Sequence[Outcome], rule: SplitRule) -> None:
+    """Give every video its part, as soon as there are enough to be divided."""
+    sources = [outcome.file for outcome in outcomes if outcome.kept]
+    if len(sources) >= MIN_SOURCES:
+        stored_split(out, sources, rule)
 
 
 class _Shards:
@@ -120,7 +142,8 @@ def _taken(file: Found, sidecar: Sidecar, settings: Settings) -> tuple[Outcome, 
 def _known(out: Path, settings: Settings) -> dict[str, Outcome]:
     """What the dataset at `out` holds already; nothing if there is none."""
     if not shard_paths(out):
-        strange = {path.name for path in out.iterdir()} - {SHARDS_NAME, _LOCK_NAME, *REPORT_NAMES}
+        ours = {SHARDS_NAME, SPLIT_NAME, _LOCK_NAME, *REPORT_NAMES}
+        strange = {path.name for path in out.iterdir()} - ours
         if strange:
             raise DatasetError(
                 f"{out}: is there and is not a dataset (it holds {min(strange)!r}); give another"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+_MOST_TILT = math.radians(10)
 
 
 def uniform(count: int, low: float, high: float, random: torch.Generator) -> Tensor:
@@ -12,25 +16,30 @@ def uniform(count: int, low: float, high: float, random: torch.Generator) -> Ten
     return low + (high - low) * torch.rand(count, 1, generator=random)
 
 
-def augment_pictures(strength: float, pictures: Tensor, random: torch.Generator) -> Tensor:
-    """Flip, crop, move, and change light, contrast and colour of pictures.
+def augment_pictures(
+    strength: float, pictures: Tensor, random: torch.Generator, *, flips: bool = True
+) -> Tensor:
+    """Flip, crop, move, tilt, and change light, contrast and colour of pictures.
 
     Args:
-        strength: 0 (nothing) to 1; at 1 a crop keeps 70 to 100 % of each side and the gain of each
-            channel varies by up to 30 %, since a gallery's light is not the video's.
+        strength: 0 (nothing) to 1; at 1 a crop keeps 70 to 100 % of each side, a tilt is up to 10
+            degrees to either side, and the gain of each channel varies by up to 30 %, since a
+            gallery's camera and light are not the video's.
         pictures: float32 (n, 3, h, w) in [0, 1].
         random: where the randomness comes from.
+        flips: whether half of them are mirrored.
 
     Returns:
         float32, shape as given, in [0, 1].
     """
     n = len(pictures)
-    flip = torch.where(torch.rand(n, 1, generator=random) < 0.5, -1.0, 1.0)
+    flip = torch.where(torch.rand(n, 1, generator=random) < 0.5 * flips, -1.0, 1.0)
     zoom = 1 - strength * uniform(n, 0.0, 0.3, random)
     across, down = ((1 - zoom) * uniform(n, -1, 1, random) for _ in range(2))
-    zero = torch.zeros_like(zoom)
+    tilt = strength * uniform(n, -_MOST_TILT, _MOST_TILT, random)
+    along, aside = zoom * torch.cos(tilt), zoom * torch.sin(tilt)
     affine = torch.stack(
-        [torch.cat([zoom * flip, zero, across], 1), torch.cat([zero, zoom, down], 1)], 1
+        [torch.cat([along * flip, -aside, across], 1), torch.cat([aside * flip, along, down], 1)], 1
     )  # (n, 2, 3)
     grid = functional.affine_grid(affine, list(pictures.shape), align_corners=False)
     moved = functional.grid_sample(

@@ -15,16 +15,20 @@ from torch import Tensor
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 
+def seed_for(seed: int, purpose: str, epoch: int, process: int = 0) -> int:
+    """A seed for one purpose in one epoch of one process."""
+    return zlib.crc32(f"{seed}/{purpose}/{epoch}/{process}".encode())
+
+
 def generator_for(seed: int, purpose: str, epoch: int, process: int = 0) -> torch.Generator:
     """A generator for one purpose in one epoch of one process."""
-    mixed = zlib.crc32(f"{seed}/{purpose}/{epoch}/{process}".encode())
-    return torch.Generator().manual_seed(mixed)
+    return torch.Generator().manual_seed(seed_for(seed, purpose, epoch, process))
 
 
 class Batches:
     """Batches of `samples` by index; shuffled, shared among processes, remade every epoch."""
 
-    def __init__(self, samples: Tensor | tuple[Tensor, Tensor], batch_size: int) -> None:
+    def __init__(self, samples: Tensor | tuple[Tensor, ...], batch_size: int) -> None:
         """Serve `samples`, (n, ...) each, in order until `shuffle` is called."""
         self._samples = samples if isinstance(samples, tuple) else (samples,)
         self._batch_size = batch_size

@@ -15,6 +15,7 @@ from rich.table import Table
 from ytm_bundle.errors import UsageError
 from ytm_device.console import command, messages, say
 from ytm_training.learn.config import RunConfig, preset
+from ytm_training.learn.estimate import estimate
 from ytm_training.learn.training import train
 
 
@@ -26,7 +27,7 @@ def settings(
     Args:
         preset_name: `paper` or `continuous`.
         seed: replaces the preset's.
-        max_epochs: replaces that of all three fits.
+        max_epochs: replaces that of every fit.
         overrides: `key.subkey=value`, the value as JSON.
 
     Raises:
@@ -37,7 +38,8 @@ def settings(
         values["seed"] = seed
     if max_epochs is not None:
         for network in ("image_vae", "sound_vae", "associator"):
-            values[network]["fit"]["max_epochs"] = max_epochs
+            for fit in {"fit", "bridge", "flow"} & values[network].keys():
+                values[network][fit]["max_epochs"] = max_epochs
     for override in overrides:
         _override(values, override)
     try:
@@ -67,12 +69,14 @@ def _override(values: dict[str, Any], override: str) -> None:
 
 def _train(
     dataset: Annotated[Path, typer.Argument(help="The folder that ytm-collect made.")],
-    out: Annotated[Path, typer.Option(help="The run: a new folder, or one to go on with.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The run: a new folder, or one to go on with.")
+    ] = None,
     preset_name: Annotated[
         str, typer.Option("--preset", help="continuous (ours) or paper (as published).")
     ] = "continuous",
     seed: Annotated[
-        int | None, typer.Option(help="Seed of split, first weights, order and noise.")
+        int | None, typer.Option(help="Seed of first weights, order and noise.")
     ] = None,
     max_epochs: Annotated[
         int | None, typer.Option(help="At most so many epochs for each network.")
@@ -84,6 +88,12 @@ def _train(
     threads: Annotated[int, typer.Option(min=1, help="CPU threads to compute with.")] = (
         os.cpu_count() or 1
     ),
+    only_estimate: Annotated[
+        bool,
+        typer.Option(
+            "--estimate", help="Try every stage for a moment, say how long all will take."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Train a mirror on a dataset: two VAEs, then the associators between them.
@@ -93,6 +103,11 @@ def _train(
     """
     config = settings(preset_name, seed, max_epochs, override or [])
     torch.set_num_threads(threads)
+    if only_estimate:
+        _estimate(dataset, config, as_json)
+        return
+    if out is None:
+        raise UsageError("--out is missing; give a folder for the run")
     run = train(dataset, out, config)
     if os.environ.get("RANK", "0") != "0":
         return
@@ -105,6 +120,18 @@ def _train(
         table.add_row(name.replace("_", " "), f"{value:.3f}")
     messages.print(table)
     say(f"{out}: trained; go on with ytm-build-engine {out} --out BUNDLE")
+
+
+def _estimate(dataset: Path, config: RunConfig, as_json: bool) -> None:
+    if "RANK" in os.environ:
+        raise UsageError("--estimate: is for one process; run it without torchrun")
+    say("trying a few batches of every stage")
+    found = estimate(dataset, config)
+    if as_json:
+        print(json.dumps(found.as_values()))
+        return
+    messages.print(found.as_table())
+    say("less if a stage stops early; the figures at the end come on top")
 
 
 main = command(_train)

@@ -10,7 +10,11 @@ from ytm_bundle.errors import UsageError
 from ytm_bundle.manifest import Inversion
 from ytm_device.sound.modes import GRAINS, STREAM
 from ytm_training.models.associator import AssociatorShape
+from ytm_training.models.flow import FlowShape
 from ytm_training.models.vae import VaeShape
+
+MIN_S, MAX_S = 0.05, 1.0
+"""How much of a second can be learned."""
 
 
 class Settings(BaseModel):
@@ -29,6 +33,10 @@ class Optimisation(Settings):
     kl_weight: Annotated[float, Field(ge=0)]
     """Weight of the divergence (nats, mean over the latent's dimensions and the batch) beside the
     squared error (mean over all elements)."""
+    kl_warm_up_epochs: Annotated[int, Field(ge=0)] = 0
+    """Epochs in which that weight grows to its full size."""
+    texture_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the distance in local roughness beside the squared error; 0: a blur is as good."""
     batch_size: Annotated[int, Field(ge=2, le=4096)]
     max_epochs: Annotated[int, Field(ge=1, le=100_000)]
     patience: Annotated[int, Field(ge=1)]
@@ -55,9 +63,10 @@ class VaeSettings(Settings):
         return VaeShape(size, self.widths, self.strides, self.neck, latent_size, self.linear_pool)
 
 
-class AssociatorSettings(Settings):
-    """One associator: its network and its fitting."""
+class VariationalSettings(Settings):
+    """The artwork's associators: small VAEs between the latents, with one answer to a picture."""
 
+    kind: Literal["variational"] = "variational"
     hidden: Annotated[int, Field(ge=1)]
     layers: Annotated[int, Field(ge=1, le=16)]
     fit: Optimisation
@@ -67,12 +76,48 @@ class AssociatorSettings(Settings):
         return AssociatorShape(latent_size, self.hidden, self.layers)
 
 
+class FlowSettings(Settings):
+    """Associators by flows over a bridge, with as many answers as there are noises."""
+
+    kind: Literal["flow"] = "flow"
+    hidden: Annotated[int, Field(ge=1)]
+    layers: Annotated[int, Field(ge=1, le=16)]
+    embedding_size: Annotated[int, Field(ge=2, le=4096)]
+    """Dimensions of the bridge."""
+    labels: Literal["none", "category", "clusters"]
+    """What besides its partner a picture is drawn to on the bridge: sounds of its category (where
+    the dataset names one), or of its cluster, found by the machine."""
+    label_share: Annotated[float, Field(ge=0, le=1)]
+    """How much of the pull the label has."""
+    guidance: Annotated[float, Field(ge=0, le=20)]
+    """How much farther than learned an answer is drawn to what was seen or heard."""
+    temperature: Annotated[float, Field(ge=0, le=2)]
+    """Deviation of the noise that answers are made from; 0: one answer to a picture."""
+    steps: Annotated[int, Field(ge=1, le=64)]
+    """Steps of the flow that the pupil learns to take in one."""
+    bridge: Optimisation
+    flow: Optimisation
+    fit: Optimisation
+    """Of the pupil."""
+
+    def shape(self, latent_size: int) -> FlowShape:
+        """The networks' shape."""
+        return FlowShape(
+            latent_size, self.embedding_size, self.hidden, self.layers, self.temperature
+        )
+
+
+AssociatorSettings = Annotated[VariationalSettings | FlowSettings, Field(discriminator="kind")]
+
+
 class PictureSettings(Settings):
     """What a training picture is."""
 
     size: Annotated[int, Field(ge=32, le=512)]
     """Width and height, pixels."""
     fit: Literal["crop", "squeeze"]
+    flips: bool = True
+    """Whether a picture and its mirror image mean the same."""
 
 
 class SoundSettings(Settings):
@@ -83,7 +128,7 @@ class SoundSettings(Settings):
     n_fft: int
     hop: int
     n_mels: int
-    seconds: Annotated[float, Field(ge=0.05, le=1.0)]
+    seconds: Annotated[float, Field(ge=MIN_S, le=MAX_S)]
     """How much of the second is learned; less than all of it is centred on the onset."""
     loudness_lufs: float
     """Loudness that every source is brought to."""
@@ -109,10 +154,6 @@ class RunConfig(Settings):
 
     preset: str
     seed: int
-    validation_share: Annotated[float, Field(gt=0, lt=0.5)]
-    """Share of the sources kept for early stopping."""
-    test_share: Annotated[float, Field(gt=0, lt=0.5)]
-    """Share of the sources kept for the figures."""
     latent_size: Annotated[int, Field(ge=2, le=4096)]
     picture: PictureSettings
     sound: SoundSettings
@@ -142,8 +183,6 @@ _PAPER_VAE_FIT = Optimisation(
 PAPER = RunConfig(
     preset="paper",
     seed=0,
-    validation_share=0.1,
-    test_share=0.1,
     latent_size=128,
     picture=PictureSettings(size=112, fit="squeeze"),
     sound=SoundSettings(
@@ -171,7 +210,7 @@ PAPER = RunConfig(
         linear_pool=None,
         fit=_PAPER_VAE_FIT,
     ),
-    associator=AssociatorSettings(
+    associator=VariationalSettings(
         hidden=256,
         layers=2,
         fit=_PAPER_VAE_FIT.model_copy(update={"learning_rate": 1e-3, "kl_weight": 1e-3}),
@@ -183,17 +222,32 @@ _CONTINUOUS_VAE_FIT = Optimisation(
     learning_rate=1e-3,
     schedule="cosine",
     kl_weight=4e-4,
+    texture_weight=0.1,
     batch_size=64,
     max_epochs=150,
     patience=40,
     augmentation=1.0,
 )
 
+
+def _associator_fit(max_epochs: int, batch_size: int) -> Optimisation:
+    """Fitted to the end: what a picture of a video never seen should sound like, nobody knows."""
+    return Optimisation(
+        optimiser="adamw",
+        learning_rate=2e-3,
+        schedule="cosine",
+        kl_weight=0,
+        batch_size=batch_size,
+        max_epochs=max_epochs,
+        patience=max_epochs,
+        judge="train",
+        augmentation=1.0,
+    )
+
+
 CONTINUOUS = RunConfig(
     preset="continuous",
     seed=0,
-    validation_share=0.1,
-    test_share=0.1,
     latent_size=128,
     picture=PictureSettings(size=112, fit="crop"),
     sound=SoundSettings(
@@ -221,12 +275,18 @@ CONTINUOUS = RunConfig(
         linear_pool=(2, 8),
         fit=_CONTINUOUS_VAE_FIT,
     ),
-    associator=AssociatorSettings(
-        hidden=512,
-        layers=2,
-        fit=_CONTINUOUS_VAE_FIT.model_copy(
-            update={"kl_weight": 1e-4, "max_epochs": 200, "batch_size": 128, "judge": "train"}
-        ),
+    associator=FlowSettings(
+        hidden=384,
+        layers=3,
+        embedding_size=64,
+        labels="category",
+        label_share=0.5,
+        guidance=2.0,
+        temperature=0.6,
+        steps=6,
+        bridge=_associator_fit(max_epochs=60, batch_size=256),
+        flow=_associator_fit(max_epochs=300, batch_size=256),
+        fit=_associator_fit(max_epochs=40, batch_size=512),
     ),
 )
 

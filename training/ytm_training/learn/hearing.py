@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyloudnorm
 
 from ytm_bundle.manifest import SoundSpec
-from ytm_training.learn.config import SoundSettings
+from ytm_training.learn.config import MAX_S, MIN_S, SoundSettings
 
 Samples = npt.NDArray[np.float32]
 
@@ -87,5 +87,24 @@ def sound_spec(settings: SoundSettings, training_power: npt.NDArray[np.float32])
         floor_db=ceiling_db - settings.range_db,
         ceiling_db=ceiling_db,
         loudness_lufs=settings.loudness_lufs,
+        levelling=settings.levelling,
+        seconds=settings.seconds,
         inversion=settings.inversion,
+    )
+
+
+def sound_settings(spec: SoundSpec) -> SoundSettings:
+    """The settings that `spec` was made with: the inverse of `sound_spec`."""
+    longest_s = (spec.frames * spec.hop - 1) / spec.analysis_rate_hz
+    return SoundSettings(
+        analysis_rate_hz=spec.analysis_rate_hz,
+        playback_rate_hz=spec.playback_rate_hz,
+        n_fft=spec.n_fft,
+        hop=spec.hop,
+        n_mels=spec.n_mels,
+        seconds=spec.seconds or float(np.clip(longest_s, MIN_S, MAX_S)),
+        loudness_lufs=spec.loudness_lufs,
+        levelling=spec.levelling,
+        range_db=spec.ceiling_db - spec.floor_db,
+        inversion=spec.inversion,
     )

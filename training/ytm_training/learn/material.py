@@ -15,11 +15,12 @@ from rich.progress import track
 from ytm_bundle.manifest import ImageSpec, SoundSpec, Source
 from ytm_device.console import messages
 from ytm_training.dataset import read_dataset
-from ytm_training.learn.config import RunConfig
+from ytm_training.learn.config import RunConfig, SoundSettings
 from ytm_training.learn.hearing import mel_power, sound_spec, source_gain_db
-from ytm_training.learn.split import Split, split_sources
+from ytm_training.marks import segment_marks
 from ytm_training.media import fit_image
 from ytm_training.segment import Segment
+from ytm_training.splitting import Split, stored_split
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class Material:
     sources: tuple[str, ...]
     """The video of each segment."""
     segment_ids: tuple[str, ...]
+    categories: tuple[str | None, ...]
+    """What the dataset calls each segment's kind, if anything."""
+    marks: tuple[tuple[str, ...], ...]
+    """By which each segment is known again."""
     credits: tuple[Source, ...]
     """The videos of the training part, for the bundle's manifest."""
 
@@ -44,6 +49,11 @@ class Material:
         chosen = set(part)
         return np.flatnonzero([source in chosen for source in self.sources])
 
+    def learned(self) -> tuple[str, ...]:
+        """The marks of all segments that teach or decide when to stop, in order."""
+        rows = self.rows((*self.split.train, *self.split.validation))
+        return tuple(sorted({mark for row in rows for mark in self.marks[row]}))
+
 
 @dataclass(frozen=True)
 class _Row:
@@ -51,13 +61,15 @@ class _Row:
 
     segment_id: str
     source: str
+    category: str | None
+    marks: tuple[str, ...]
     credit: tuple[str, str, str]
     image: npt.NDArray[np.uint8]
     power: npt.NDArray[np.float32]
 
 
 def load_material(dataset: Path, config: RunConfig) -> Material:
-    """Read a dataset, split it by source, level its loudness and analyse its sound.
+    """Read a dataset and its split by source, level its loudness and analyse its sound.
 
     Raises:
         DatasetError: it is missing or damaged, or has too few videos to train on.
@@ -74,7 +86,7 @@ def load_material(dataset: Path, config: RunConfig) -> Material:
     )
     rows = sorted(_rows(segments, image_spec, config), key=lambda row: row.segment_id)
     sources = [row.source for row in rows]
-    split = split_sources(sources, config.validation_share, config.test_share, config.seed)
+    split = stored_split(dataset, sources)
     power = np.stack([row.power for row in rows])
     spec = sound_spec(config.sound, power[np.isin(sources, split.train)])
     return Material(
@@ -85,25 +97,37 @@ def load_material(dataset: Path, config: RunConfig) -> Material:
         mels=spec.scale(power),
         sources=tuple(sources),
         segment_ids=tuple(row.segment_id for row in rows),
+        categories=tuple(row.category for row in rows),
+        marks=tuple(row.marks for row in rows),
         credits=_credits(row.credit for row in rows if row.source in set(split.train)),
     )
 
 
+def by_source(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
+    """The segments of each source, which follow each other in a dataset."""
+    for _, together in itertools.groupby(segments, key=lambda segment: segment.source):
+        yield list(together)
+
+
+def power_factor(together: Sequence[Segment], settings: SoundSettings) -> float:
+    """What the mel power of one source's segments is multiplied with: one gain for all of them."""
+    sounds = [segment.sound for segment in together]
+    gain_db = source_gain_db(sounds, together[0].rate_hz, settings)
+    return float(10 ** (gain_db / 10))
+
+
 def _rows(segments: Iterable[Segment], image_spec: ImageSpec, config: RunConfig) -> Iterator[_Row]:
-    """Reduce segments to rows; those of one source follow each other and share one gain."""
-    for source, group in itertools.groupby(segments, key=lambda segment: segment.source):
-        together = list(group)
-        gain_db = source_gain_db(
-            [segment.sound for segment in together], together[0].rate_hz, config.sound
-        )
-        factor = np.float32(10 ** (gain_db / 10))
+    for together in by_source(segments):
+        factor = power_factor(together, config.sound)
         for segment in together:
             power = mel_power(segment.sound, segment.rate_hz, segment.onset_s, config.sound)
             yield _Row(
                 segment_id=segment.segment_id,
-                source=source,
+                source=segment.source,
+                category=segment.category,
+                marks=segment_marks(segment),
                 credit=(
-                    segment.title or source,
+                    segment.title or segment.source,
                     segment.licence or "not stated",
                     segment.origin or "not stated",
                 ),

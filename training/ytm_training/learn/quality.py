@@ -7,64 +7,20 @@ import numpy.typing as npt
 import torch
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
+from ytm_training.comparison import (
+    decibels_off,
+    predict_from_components,
+    predict_from_mean_colour,
+    psnr_db,
+    ssim,
+)
 from ytm_training.learn.material import Material
 from ytm_training.learn.run import Networks
 from ytm_training.learn.tensors import mels_to_tensor, pictures_to_tensor
 
 PICTURE_DISTANCE = "picture_latent_distance"
-_RIDGE = 1e-3
 _COMPARED = 500
-
-
-def psnr_db(answer: Tensor, truth: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of each of n tensors with values in [0, 1]: (n,), dB."""
-    error = ((answer - truth) ** 2).flatten(1).mean(1).clamp_min(1e-10)
-    return -10 * torch.log10(error)
-
-
-def ssim(answer: Tensor, truth: Tensor) -> float:
-    """Mean structural similarity of pictures (n, 3, h, w) in [0, 1] (Wang et al. 2004)."""
-    value = structural_similarity_index_measure(answer, truth, data_range=1.0)
-    assert isinstance(value, Tensor)  # a pair only when the contrast is asked for
-    return float(value)
-
-
-def predict_from_mean_colour(train: Tensor, test: Tensor) -> Tensor:
-    """The best linear map from a picture's mean colour to the picture: learned, then applied.
-
-    Args:
-        train: (n, 3, h, w).
-        test: (m, 3, h, w).
-
-    Returns:
-        (m, 3, h, w), clipped to [0, 1].
-    """
-
-    def features(pictures: Tensor) -> Tensor:
-        return torch.cat([pictures.mean((2, 3)), torch.ones(len(pictures), 1)], 1)  # (n, 4)
-
-    known = features(train)
-    gram = known.T @ known + _RIDGE * torch.eye(known.shape[1])
-    weights = torch.linalg.solve(gram, known.T @ train.flatten(1))
-    predicted: Tensor = features(test) @ weights
-    return predicted.view_as(test).clamp(0, 1)
-
-
-def predict_from_components(train: Tensor, test: Tensor, count: int) -> Tensor:
-    """Reconstruction of `test` from the first `count` principal components of `train`."""
-    flat = train.flatten(1)
-    mean = flat.mean(0)
-    _, _, basis = torch.linalg.svd(flat - mean, full_matrices=False)
-    basis = basis[:count]
-    coded: Tensor = (test.flatten(1) - mean) @ basis.T @ basis + mean
-    return coded.view_as(test).clamp(0, 1)
-
-
-def decibels_off(answer: Tensor, truth: Tensor, range_db: float) -> float:
-    """Root mean square distance of scaled mels, in dB."""
-    return float(((answer - truth) ** 2).mean().sqrt()) * range_db
 
 
 @torch.no_grad()
@@ -90,11 +46,11 @@ def measure(networks: Networks, material: Material) -> dict[str, float]:
     return {
         "test_segments": float(len(test)),
         "picture_psnr_db": float(psnr_db(rebuilt, pictures).mean()),
-        "picture_ssim": ssim(rebuilt, pictures),
+        "picture_ssim": float(ssim(rebuilt, pictures).mean()),
         "picture_psnr_db_by_mean_colour": float(psnr_db(by_colour, pictures).mean()),
-        "picture_ssim_by_mean_colour": ssim(by_colour, pictures),
+        "picture_ssim_by_mean_colour": float(ssim(by_colour, pictures).mean()),
         "picture_psnr_db_by_components": float(psnr_db(by_components, pictures).mean()),
-        "picture_ssim_by_components": ssim(by_components, pictures),
+        "picture_ssim_by_components": float(ssim(by_components, pictures).mean()),
         "sound_error_db": decibels_off(resounded, mels, range_db),
         "sound_error_db_by_average": decibels_off(heard.mean(0, keepdim=True), mels, range_db),
         "associated_error_db": decibels_off(associated, mels, range_db),

@@ -1,7 +1,7 @@
 """A training run on disk: what was asked for, what was split how, and what came of it.
 
 config.json    every setting
-material.json  split, specs of picture and sound, rows, credits
+material.json  split, specs of picture and sound, rows, marks of what is learned, credits
 stages/NAME/   checkpoints of image_vae, sound_vae, image_to_sound, sound_to_image
 exemplars.npz  training segments that stand for all of them: the replay's material
 metrics.json   figures on the test split
@@ -11,6 +11,7 @@ tensorboard/ pictures/ sounds/
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +22,20 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ytm_bundle.errors import RunError
-from ytm_bundle.files import replacing
+from ytm_bundle.files import replacing, replacing_folder
 from ytm_bundle.manifest import ImageSpec, SoundSpec, Source
 from ytm_training.learn.config import RunConfig
 from ytm_training.learn.fitting import is_done, load_best
 from ytm_training.learn.material import Material
-from ytm_training.learn.split import Split
-from ytm_training.models.associator import Associator
+from ytm_training.models.associator import VariationalAssociator
+from ytm_training.models.bridge import Embedding
+from ytm_training.models.flow import FlowAssociator
 from ytm_training.models.vae import Vae
+from ytm_training.splitting import Split
 
 STAGES = ("image_vae", "sound_vae", "image_to_sound", "sound_to_image")
 
+Associator = VariationalAssociator | FlowAssociator
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 
@@ -45,6 +49,8 @@ class MaterialRecord(BaseModel):
     sound: SoundSpec
     credits: tuple[Source, ...]
     segment_ids: tuple[str, ...]
+    learned: tuple[str, ...]
+    """Marks of all segments that teach or decide when to stop: nothing to measure on."""
 
     @classmethod
     def of(cls, material: Material) -> MaterialRecord:
@@ -55,6 +61,7 @@ class MaterialRecord(BaseModel):
             sound=material.sound_spec,
             credits=material.credits,
             segment_ids=material.segment_ids,
+            learned=material.learned(),
         )
 
 
@@ -146,6 +153,23 @@ class Run:
                 " another --out"
             )
 
+    def branch(self, folder: Path, config: RunConfig, stages: Sequence[str]) -> None:
+        """Begin another run in `folder`, on the same material, that has some stages done already.
+
+        Args:
+            folder: where; nothing is done if it is there.
+            config: of the other run; equal to this run's in all that concerns `stages`.
+            stages: finished stages of this run.
+        """
+        if folder.exists():
+            return
+        with replacing_folder(folder) as begun:
+            other = Run(begun)
+            for stage in stages:
+                shutil.copytree(self.stage_folder(stage), other.stage_folder(stage))
+            other._write_text("material.json", self.material().model_dump_json(indent=1))
+            other._write_text("config.json", config.model_dump_json(indent=1))
+
     def write_metrics(self, metrics: dict[str, float]) -> None:
         """Store the figures."""
         self._write_text("metrics.json", json.dumps(metrics, indent=1))
@@ -165,8 +189,8 @@ class Run:
         return Networks(
             Vae(config.image_vae.shape((3, size, size), config.latent_size)),
             Vae(config.sound_vae.shape((1, mel_shape[0], mel_shape[1]), config.latent_size)),
-            Associator(config.associator.shape(config.latent_size)),
-            Associator(config.associator.shape(config.latent_size)),
+            _untrained_associator(config),
+            _untrained_associator(config),
         )
 
     def trained(self) -> Networks:
@@ -184,6 +208,14 @@ class Run:
                 )
             load_best(getattr(networks, stage), self.stage_folder(stage))
         return networks
+
+
+def _untrained_associator(config: RunConfig) -> Associator:
+    settings, size = config.associator, config.latent_size
+    if settings.kind == "variational":
+        return VariationalAssociator(settings.shape(size))
+    embedding = Embedding(size, settings.embedding_size)
+    return FlowAssociator(settings.shape(size), embedding)
 
 
 def _read_json(path: Path) -> Any:

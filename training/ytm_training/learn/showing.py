@@ -42,11 +42,19 @@ def mel_matrices(sound: SoundSpec) -> MelMatrices:
     return MelMatrices(forward, inverse)
 
 
-def heard(mel: npt.NDArray[np.float32], sound: SoundSpec) -> npt.NDArray[np.float32]:
-    """What the mirror plays for one scaled mel: (samples,) at the playback rate."""
-    player = Player(sound, mel_matrices(sound))
+def heard(
+    mel: npt.NDArray[np.float32],
+    sound: SoundSpec,
+    matrices: MelMatrices | None = None,
+    seconds: int = SOUND_SECONDS,
+) -> npt.NDArray[np.float32]:
+    """What the mirror plays for one scaled mel: (samples,) at the playback rate.
+
+    `matrices` are those of a bundle, which need not be what librosa makes today.
+    """
+    player = Player(sound, matrices or mel_matrices(sound))
     player.follow(mel)
-    return player.pull(SOUND_SECONDS * sound.playback_rate_hz)
+    return player.pull(seconds * sound.playback_rate_hz)
 
 
 def sheet(*rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

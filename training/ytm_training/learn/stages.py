@@ -1,4 +1,4 @@
-"""What is minimised: one lightning module for a VAE, one for an associator."""
+"""What is minimised: a lightning module for each kind of network."""
 
 from __future__ import annotations
 
@@ -9,15 +9,22 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from ytm_training.learn.batches import generator_for
+from ytm_training.learn.batches import generator_for, seed_for
 from ytm_training.learn.config import Optimisation
-from ytm_training.models.associator import Associator
+from ytm_training.learn.texture import texture_distance
+from ytm_training.models.associator import VariationalAssociator
+from ytm_training.models.bridge import Bridge, contrast
+from ytm_training.models.flow import Flow, FlowAssociator
 from ytm_training.models.vae import Code, Vae
+
+WITHHELD = 0.15
+"""Share of the pairs whose point a flow is not told."""
 
 
 class Stage(lightning.LightningModule):
-    """A network, its loss and its optimiser. Losses: squared error (mean) + weighted divergence."""
+    """A network, its loss and its optimiser."""
 
     def __init__(self, network: nn.Module, fit: Optimisation, seed: int) -> None:
         super().__init__()
@@ -27,26 +34,31 @@ class Stage(lightning.LightningModule):
         self._noise = generator_for(seed, "noise", 0)
 
     @abstractmethod
-    def errors(self, batch: tuple[Tensor, ...], noise: torch.Generator | None) -> dict[str, Tensor]:
-        """Squared error and divergence of a batch, scalars; no noise: by the posterior's mean."""
+    def losses(self, batch: tuple[Tensor, ...], noise: torch.Generator | None) -> dict[str, Tensor]:
+        """What is minimised, as `loss`, and what it is made of: scalars.
 
-    def _losses(
-        self, batch: tuple[Tensor, ...], noise: torch.Generator | None
-    ) -> dict[str, Tensor]:
-        errors = self.errors(batch, noise)
-        loss = errors["error"] + self.fit_settings.kl_weight * errors["divergence"]
-        return {"loss": loss, **errors}
+        No noise: on validation, where every epoch must be judged alike.
+        """
+
+    def _with_divergence(self, error: Tensor, code: Code) -> dict[str, Tensor]:
+        """The error (a mean) and the weighted divergence of a posterior."""
+        fit, divergence = self.fit_settings, code.divergence().mean()
+        warmth = min(1.0, (self.current_epoch + 1) / (fit.kl_warm_up_epochs + 1))
+        loss = error + warmth * fit.kl_weight * divergence
+        return {"loss": loss, "error": error, "divergence": divergence}
 
     def on_train_epoch_start(self) -> None:
-        self._noise = generator_for(self._seed, "noise", self.current_epoch, self.global_rank)
+        place = (self.current_epoch, self.global_rank)
+        self._noise = generator_for(self._seed, "noise", *place)
+        torch.manual_seed(seed_for(self._seed, "dropout", *place))
 
     def training_step(self, batch: tuple[Tensor, ...], _: int) -> Tensor:
-        losses = self._losses(batch, self._noise)
+        losses = self.losses(batch, self._noise)
         self._log("train", losses, len(batch[0]))
         return losses["loss"]
 
     def validation_step(self, batch: tuple[Tensor, ...], _: int) -> None:
-        self._log("validation", self._losses(batch, None), len(batch[0]))
+        self._log("validation", self.losses(batch, None), len(batch[0]))
 
     def _log(self, part: str, losses: dict[str, Tensor], count: int) -> None:
         for name, value in losses.items():
@@ -86,34 +98,81 @@ class _Cosine:
 
 
 class VaeStage(Stage):
-    """Fits a VAE to batches of one tensor (n, c, h, w)."""
+    """Fits a VAE to batches of one tensor (n, c, h, w): squared error, texture and divergence."""
 
     network: Vae
 
-    def errors(self, batch: tuple[Tensor, ...], noise: torch.Generator | None) -> dict[str, Tensor]:
+    def losses(self, batch: tuple[Tensor, ...], noise: torch.Generator | None) -> dict[str, Tensor]:
         (x,) = batch
         code: Code = self.network.encoder(x)
-        latent = code.mean if noise is None else code.sample(noise)
-        error = torch.nn.functional.mse_loss(self.network.decoder(latent), x)
-        return {"error": error, "divergence": code.divergence().mean()}
+        answer = self.network.decoder(code.mean if noise is None else code.sample(noise))
+        losses = self._with_divergence(functional.mse_loss(answer, x), code)
+        if weight := self.fit_settings.texture_weight:
+            losses["texture"] = texture_distance(answer, x)
+            losses["loss"] = losses["loss"] + weight * losses["texture"]
+        return losses
 
 
-class AssociatorStage(Stage):
-    """Fits an associator to batches of (views of source latents (n, views, d), targets (n, d))."""
+class VariationalStage(Stage):
+    """Fits an associator to batches of (source latents (n, d), target latents (n, d))."""
 
-    network: Associator
+    network: VariationalAssociator
 
-    def errors(self, batch: tuple[Tensor, ...], noise: torch.Generator | None) -> dict[str, Tensor]:
+    def losses(self, batch: tuple[Tensor, ...], noise: torch.Generator | None) -> dict[str, Tensor]:
         source, target = batch
         code = self.network.encode(source)
-        latent = code.mean if noise is None else code.sample(noise)
-        error = torch.nn.functional.mse_loss(
-            self.network.decoder(latent), self.network.scaled_target(target)
-        )
-        return {"error": error, "divergence": code.divergence().mean()}
+        answer = self.network.decoder(code.mean if noise is None else code.sample(noise))
+        return self._with_divergence(functional.mse_loss(answer, self.network.target(target)), code)
+
+
+class BridgeStage(Stage):
+    """Fits a bridge to batches of (pairs of latents (n, 2, d), labels (n,))."""
+
+    network: Bridge
+
+    def __init__(self, network: Bridge, fit: Optimisation, seed: int, label_share: float) -> None:
+        super().__init__(network, fit, seed)
+        self._label_share = label_share
+
+    def losses(self, batch: tuple[Tensor, ...], noise: torch.Generator | None) -> dict[str, Tensor]:
+        pairs, labels = batch
+        likeness = self.network.likeness(*pairs.unbind(1))
+        return {"loss": contrast(likeness, labels, self._label_share)}
+
+
+class FlowStage(Stage):
+    """Fits a flow to batches of one tensor: points of the bridge beside answers, (n, e + d).
+
+    The answers (standardised latents) lie at the end of a straight way from noise; what is learned
+    is the velocity on that way. Now and then the point is withheld, so that the flow also learns
+    the answers as a whole.
+    """
+
+    network: Flow
+
+    def losses(self, batch: tuple[Tensor, ...], noise: torch.Generator | None) -> dict[str, Tensor]:
+        point, end = batch[0].tensor_split([self.network.shape.embedding_size], 1)
+        noise = noise or generator_for(self._seed, "validation", 0)
+        begin = torch.randn(end.shape, generator=noise).to(end.device)
+        time, told = torch.rand(2, len(end), 1, generator=noise).to(end.device)
+        x = begin + time * (end - begin)
+        velocity = self.network(x, time, point * (told > WITHHELD))
+        return {"loss": functional.mse_loss(velocity, end - begin)}
+
+
+class PupilStage(Stage):
+    """Fits a pupil to batches of (noise beside point (n, d + e), where the flow went (n, d))."""
+
+    network: FlowAssociator
+
+    def losses(self, batch: tuple[Tensor, ...], noise: torch.Generator | None) -> dict[str, Tensor]:
+        given, arrived = batch
+        size = self.network.shape.latent_size
+        answer = self.network.answer(given[:, :size], given[:, size:])
+        return {"loss": functional.mse_loss(answer, arrived)}
 
 
 def pick_view(views: Tensor, random: torch.Generator) -> Tensor:
-    """Choose one of several latents a sample: (n, views, d) -> (n, d)."""
-    n, count, _ = views.shape
+    """Choose one of several views a sample: (n, views, ...) -> (n, ...)."""
+    n, count = views.shape[:2]
     return views[torch.arange(n), torch.randint(count, (n,), generator=random)]

@@ -54,7 +54,7 @@ def write_videos(
     scenes = [random_scene(seed, number) for number in range(count)]
     try:
         for scene in scenes:
-            path = folder / _file_name(scene)
+            path = folder / file_name(scene)
             with replacing(path) as temporary:
                 write_video(temporary, scene, seconds, size)
             yield path
@@ -64,7 +64,8 @@ def write_videos(
         raise DatasetError(f"{folder}: cannot be written to ({error})") from error
 
 
-def _file_name(scene: Scene) -> str:
+def file_name(scene: Scene) -> str:
+    """What the video of a scene is called."""
     return f"scene-{scene.seed}-{scene.number:05d}-{scene.category}.mp4"
 
 
@@ -111,7 +112,7 @@ def _write_table(path: Path, scenes: list[Scene], seconds: float) -> None:
             places = (thing.across, thing.height, thing.size)
             table.writerow(
                 [
-                    *(_file_name(scene), scene.category, _TITLE, _LICENCE, _ORIGIN, "own"),
+                    *(file_name(scene), scene.category, _TITLE, _LICENCE, _ORIGIN, "own"),
                     *(scene.description, thing.kind, len(scene.things), scene.wall),
                     *(f"{value(half_s):.2f}" for value in (thing.pitch_hz, thing.level_db)),
                     *(f"{sway.at(half_s):.3f}" for sway in places),
