@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Every target may be run again: what is done is not done twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup mirror test test-soak bench digits demo-bundle
+.PHONY: help setup mirror test test-soak bench digits demo-bundle pictures
 
 BIN := .venv/bin
 
@@ -38,3 +38,7 @@ digits: setup ## association measured on labelled digits, as a table (DIGITS=DIR
 demo-bundle: setup ## make the demo bundle again (VIDEOS=DIR MANIFEST=FILE add open videos to the drawn scenes)
 	$(BIN)/python -m ytm_build.demo --out device/ytm_device/demo_bundle \
 		$(if $(VIDEOS),--videos "$(VIDEOS)") $(if $(MANIFEST),--manifest "$(MANIFEST)")
+
+pictures: setup ## make docs/listen.md with its pictures and sounds again, from the demo bundle (VIDEOS=DIR MANIFEST=FILE add open clips)
+	$(BIN)/python -m ytm_build.pictures --out docs \
+		$(if $(VIDEOS),--videos "$(VIDEOS)") $(if $(MANIFEST),--manifest "$(MANIFEST)") $(ARGS)

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from ytm_bundle.bundle import open_bundle
+from ytm_device.bundles import DEMO_BUNDLE
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -73,3 +76,12 @@ def test_no_page_links_to_a_file_that_is_not_there() -> None:
         if not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_the_page_to_listen_to_and_the_readmes_pictures_show_the_bundle_that_ships() -> None:
+    listen = (TREE / "docs/listen.md").read_text(encoding="utf-8")
+    with open_bundle(DEMO_BUNDLE) as bundle:
+        assert f"`{bundle.id}`" in listen, "another bundle ships: run make pictures"
+    shown = set(re.findall(r"!\[[^]]*\]\(docs/(pictures/[^)]+)\)", README))
+    assert shown
+    assert shown <= set(re.findall(r"\]\((pictures/[^)]+)\)", listen))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from small_run import BIN
+from small_run import BIN, train, write_small_dataset
 from ytm_build import export
 from ytm_build.export import build_bundle, relative_distance
 from ytm_build.graphs import Graph, HalfBody, graphs
@@ -29,6 +29,7 @@ from ytm_training.learn.run import Run
 OPERATORS = {
     *("Add", "AveragePool", "Cast", "Clip", "Conv", "Div", "Gemm", "MatMul", "Mul", "Sub"),
     *("DepthToSpace", "Flatten", "Relu", "Reshape", "Resize", "Slice", "Transpose"),
+    *("LayerNormalization", "ReduceL2", "Sigmoid"),
     *("Concat", "Gather", "Identity", "Pad", "Shape", "Squeeze", "Unsqueeze", "Constant"),
 }
 
@@ -69,6 +70,30 @@ def test_the_batch_is_free(built, count):
             with closing(OnnxEngine(bundle.graph_path(name))) as engine:
                 found = engine.run(**{key: value[:count] for key, value in golden.inputs.items()})
             assert found.shape == (count, *golden.output.shape[1:])
+
+
+def test_noise_varies_the_answer_and_none_leaves_it(built):
+    with open_bundle(built[0]) as bundle:
+        latents = bundle.golden("image_to_sound").inputs["latent"]
+        with closing(OnnxEngine(bundle.graph_path("image_to_sound"))) as engine:
+            answers = [
+                engine.run(latent=latents, noise=np.full_like(latents, level))
+                for level in (0.0, 0.0, 1.0)
+            ]
+    assert np.array_equal(answers[0], answers[1])
+    assert relative_distance(answers[2], answers[0]) > 0.01
+
+
+@pytest.mark.parametrize("size", [160, 192])
+def test_larger_pictures_go_the_whole_way(tmp_path, size):
+    dataset = write_small_dataset(tmp_path / "dataset", 4)
+    done = train(dataset, tmp_path / "run", "--max-epochs", "1", "--set", f"picture.size={size}")
+    assert done.returncode == 0, done.stderr
+    build_bundle(Run(tmp_path / "run"), tmp_path / "bundle", "large", lambda report: None)
+    with open_bundle(tmp_path / "bundle") as bundle, Reflector(bundle) as reflector:
+        picture = bundle.replay().images[0]
+        assert picture.shape == (size, size, 3)
+        assert reflector.reflect(Frame(picture, 1, 0, "replay")).image.shape == picture.shape
 
 
 def test_bodies_are_float16_between_float32_ends(built):

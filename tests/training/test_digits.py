@@ -22,7 +22,7 @@ SPEAKERS, TAKES = 2, 12
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    """Files like the real ones: the pitch of a recording and the grey of a picture say who it is."""
+    """Files like the real ones: the length of a recording and the corner of a picture name it."""
     folder = tmp_path_factory.mktemp("digits")
     with zipfile.ZipFile(folder / pairs.SOUNDS, "w") as archive:
         for digit in range(10):

@@ -142,7 +142,7 @@ def test_frechet_distance_of_gaussians_is_the_closed_form():
     other = RNG.normal(size=(20000, 3)) * [2, 2, 1] + [1, 0, -2]
     wanted = (1 + 4) + (1 - 2) ** 2 + (3 - 1) ** 2
     assert frechet_distance(one, other) == pytest.approx(wanted, rel=0.05)
-    assert frechet_distance(one, one + [0, 3, 0]) == pytest.approx(9, rel=1e-6)
+    assert frechet_distance(one, one + np.array([0, 3, 0])) == pytest.approx(9, rel=1e-6)
     assert frechet_distance(one, one) == pytest.approx(0, abs=1e-6)
 
 

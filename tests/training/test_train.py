@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from small_run import BIN, ENVIRONMENT, same, train, train_command, weights, write_small_dataset
 
@@ -104,6 +105,17 @@ def test_a_finished_run_is_left_as_it_is(dataset, run):
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*.ckpt")} == before
 
 
+def test_half_the_precision_learns_the_same(dataset, run, tmp_path):
+    flags = ("--set", "image_vae.fit.precision=bfloat16")
+    assert train(dataset, tmp_path / "run", *EPOCHS, *flags).returncode == 0
+    full, half = (
+        json.loads((folder / "metrics.json").read_text()) for folder in (run, tmp_path / "run")
+    )
+    assert half["picture_psnr_db"] == pytest.approx(full["picture_psnr_db"], abs=0.5)
+    kept = weights(tmp_path / "run", "best.ckpt")["image_vae"]
+    assert all(weight.dtype != torch.bfloat16 for weight in kept.values())
+
+
 def test_early_stopping_ends_a_stage(dataset, tmp_path):
     flags = ("--max-epochs", "50", "--set", "image_vae.fit.patience=1")
     slow = ("--set", "image_vae.fit.learning_rate=1e-12", "--set", "associator.fit.max_epochs=2")
@@ -114,7 +126,7 @@ def test_early_stopping_ends_a_stage(dataset, tmp_path):
     assert 2 <= done["epochs"] < 50
 
 
-def test_two_processes_train_one_run(dataset, tmp_path):
+def test_two_processes_train_one_run_as_well_as_one_does(dataset, run, tmp_path):
     torchrun = [str(BIN / "torchrun"), "--standalone", "--nproc-per-node", "2", "--no-python"]
     done = subprocess.run(
         torchrun + train_command(dataset, tmp_path / "run", *EPOCHS),
@@ -127,6 +139,11 @@ def test_two_processes_train_one_run(dataset, tmp_path):
     assert done.returncode == 0, done.stderr
     assert set(weights(tmp_path / "run", "best.ckpt")) == STAGES
     assert done.stderr.count("trained; go on with") == 1
+    alone, together = (
+        json.loads((folder / "metrics.json").read_text()) for folder in (run, tmp_path / "run")
+    )
+    assert together["picture_psnr_db"] == pytest.approx(alone["picture_psnr_db"], abs=1.0)
+    assert together["sound_error_db"] == pytest.approx(alone["sound_error_db"], rel=0.1)
 
 
 def _refused(dataset, folder, *flags):

@@ -45,7 +45,8 @@ alone; do not edit it, run that again.
 A link leads to a sound in Ogg Opus, which browsers play. Spectrograms show up to a second from left
 to right, low sounds at the bottom, loud ones bright, all on one scale of
 {sound.ceiling_db - sound.floor_db:g} dB. Nothing was chosen for being good: scenes are the first
-of each kind, stills and moments lie evenly apart.
+of each kind, stills and moments lie evenly apart. Pictures are as the camera sees them; the
+mirror's screen flips them.
 
 The mirror keeps {manifest.latent_size} numbers of a picture and as many of a second of sound. So
 what it *remembers* of a sound is blurred in time and pitch, and what it *answers* to a picture is a
@@ -65,7 +66,7 @@ def _running(scenes: int) -> str:
         ),
         (
             f"[Held](sounds/held.ogg), {HELD_FOR_S:g} s",
-            "the visitor does not move: one answer, over and over",
+            "what the mirror plays while the visitor does not move",
         ),
         (
             f"[Jumps](sounds/jumps.ogg), {scenes * JUMP_S:g} s",
@@ -99,8 +100,8 @@ true sound: root mean square over the spectrogram, in dB.
 
 {rows}
 
-Of {len(scenes)} answers, {nearest} are nearer to the true sound of their own scene than to that of
-any other; of answers that have nothing to do with the picture, one would be.
+Nearer to the true sound of its own scene than to that of any other: {nearest} of {len(scenes)} answers.
+If answers had nothing to do with the picture, it would be about one.
 
 ![The scenes, and what the mirror makes of them](pictures/scenes.png)
 
@@ -110,9 +111,8 @@ answers, and at the bottom the pictures that it imagines from the true sounds al
 
 
 def _scene_row(shown: ShownScene) -> tuple[str, ...]:
-    kinds = " and ".join(thing.kind for thing in shown.scene.things)
     return (
-        f"{_strip(shown.name)}<br>{kinds}",
+        f"{_strip(shown.name)}<br>{shown.scene.category}",
         _link(shown.name, "true"),
         f"{_link(shown.name, 'remembered')} ({shown.remembered_db:.1f})",
         f"{_link(shown.name, 'answer')} ({shown.answered_db:.1f})",

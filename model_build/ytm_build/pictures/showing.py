@@ -25,10 +25,10 @@ from ytm_training.scenes.scene import Scene
 Pixels = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float32]
 
-COLUMNS = 7
+COLUMNS = 6
 """Pictures side by side in a contact sheet."""
 STILL_ROWS = 2
-HEARD_STILLS = 5
+HEARD_STILLS = 6
 VISIT_S = (3.0, 15.0)
 """Of the drawn visitor's first visit: standing, waving, coming near, dancing, stepping back."""
 HELD_AT_S = 10.2

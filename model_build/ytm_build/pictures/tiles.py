@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ Array = npt.NDArray[np.float32]
 
 TILE_PX = 112
 GAP_PX = 4
+MAX_BYTES = 400_000
+"""Of one file, so that the repository stays small."""
 _GAP_COLOUR = 255
 _COLOURS = 256
 
@@ -47,9 +50,16 @@ def grid(rows: Sequence[Sequence[Pixels]]) -> Pixels:
 
 
 def write_png(path: Path, pixels: Pixels) -> None:
-    """Write uint8 (height, width, 3) with `_COLOURS` colours: half the size of all."""
+    """Write uint8 (height, width, 3), with fewer colours if it would exceed `MAX_BYTES`."""
     image = Image.fromarray(pixels)
-    palette = image.quantize(_COLOURS, method=Image.Quantize.MEDIANCUT)
-    dithered = image.quantize(_COLOURS, palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    data = _png(image)
+    if len(data) > MAX_BYTES:
+        data = _png(image.quantize(_COLOURS, method=Image.Quantize.MEDIANCUT, kmeans=1))
     with replacing(path) as temporary:
-        dithered.save(temporary, optimize=True)
+        temporary.write_bytes(data)
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

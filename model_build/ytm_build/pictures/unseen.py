@@ -23,7 +23,7 @@ from ytm_training.learn.hearing import mel_power, sound_settings, source_gain_db
 from ytm_training.marks import segment_marks
 from ytm_training.media import fit_image, iterate_frames
 from ytm_training.scenes.drawing import draw
-from ytm_training.scenes.scene import KINDS, Scene, random_scene
+from ytm_training.scenes.scene import KINDS, Kind, Scene, random_scene
 from ytm_training.scenes.sounding import sound
 from ytm_training.scenes.videos import SIZE, file_name
 from ytm_training.segment import Segment
@@ -32,7 +32,6 @@ Pixels = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float32]
 
 SEED = LEARNED_SEED + 1
-CATEGORIES = (*KINDS, "several")
 _START_S, _SECOND_S = 1.0, 1.0
 _HEARD_S = (0.5, 2.5)
 _EVERY, _MOST = 10, 4000
@@ -66,7 +65,7 @@ class Clip:
 
 
 def unseen_scenes(bundle: Bundle) -> list[UnseenScene]:
-    """The first scene of each of `CATEGORIES` with another seed than the demo bundle's.
+    """The first scene of each kind with another seed than the demo bundle's.
 
     As where datasets are collected, a second that is silent is none.
 
@@ -79,12 +78,12 @@ def unseen_scenes(bundle: Bundle) -> list[UnseenScene]:
             f"{bundle.folder}: sound.frames is {spec.frames}, and no part of a second gives so"
             f" many at hop {spec.hop}; give another bundle"
         )
-    return [_first(category, bundle) for category in CATEGORIES]
+    return [_first(kind, bundle) for kind in KINDS]
 
 
-def _first(category: str, bundle: Bundle) -> UnseenScene:
+def _first(kind: Kind, bundle: Bundle) -> UnseenScene:
     for scene in (random_scene(SEED, number) for number in count()):
-        if scene.category == category:
+        if scene.category == kind:
             whole = sound(scene, SCENE_SECONDS, RATE_HZ)
             second = _between(whole, _START_S, _START_S + _SECOND_S)
             if level_dbfs(second) >= SILENCE_DBFS:

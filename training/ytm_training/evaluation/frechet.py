@@ -26,7 +26,7 @@ Doubles = npt.NDArray[np.float64]
 
 _MOST_COMPONENTS = 32
 _ROWS_PER_COMPONENT = 8
-_MOST_ROWS = 1000
+_MOST_ROWS = 500
 """Pictures that are shown to the demo bundle, of each kind."""
 
 

@@ -29,9 +29,6 @@ from ytm_training.segment import Segment
 Indices = npt.NDArray[np.int64]
 Names = npt.NDArray[np.object_]
 
-KNOWN_PER_UNSEEN = 2
-"""Known rows that are kept for each that may be measured: enough to fit what is compared with."""
-
 
 @dataclass(frozen=True)
 class Rows:
@@ -86,7 +83,8 @@ class _Sample:
 
     def __init__(self, size: int, seed: int) -> None:
         self._size, self._seed = size, seed
-        self._kept: list[tuple[int, str, _Analysed]] = []
+        self._kept: list[tuple[int, int, _Analysed]] = []
+        self._added = 0
 
     def wants(self, segment: Segment) -> bool:
         """Whether `segment` belongs to the sample, as far as is known."""
@@ -94,7 +92,8 @@ class _Sample:
 
     def add(self, segment: Segment, analysed: _Analysed) -> None:
         """Keep a row that is wanted."""
-        entry = (self._place(segment), segment.segment_id, analysed)
+        self._added += 1
+        entry = (self._place(segment), self._added, analysed)
         if len(self._kept) < self._size:
             heapq.heappush(self._kept, entry)
         else:
@@ -102,7 +101,8 @@ class _Sample:
 
     def rows(self) -> list[_Analysed]:
         """The sample, by segment."""
-        return [analysed for _, _, analysed in sorted(self._kept, key=lambda entry: entry[1])]
+        kept = (analysed for _, _, analysed in self._kept)
+        return sorted(kept, key=lambda analysed: analysed.segment_id)
 
     def _place(self, segment: Segment) -> int:
         digest = hashlib.sha256(f"{self._seed}/{segment.segment_id}".encode()).digest()
@@ -115,7 +115,7 @@ def load_pool(dataset: Path, mind: Mind, limit: int, seed: int, trust: bool = Fa
     Args:
         dataset: the folder that ytm-collect made.
         mind: what is to be measured.
-        limit: rows to measure at most.
+        limit: rows to measure at most, and known ones to keep at most.
         seed: another one draws others.
         trust: take a mind that does not say what it learned from to know nothing of the dataset.
 
@@ -130,7 +130,7 @@ def load_pool(dataset: Path, mind: Mind, limit: int, seed: int, trust: bool = Fa
             f" it saw {dataset}; build it again with this version, or give --trust if you know"
         )
     learned = frozenset(mind.learned or ())
-    unseen, known = _Sample(limit, seed), _Sample(KNOWN_PER_UNSEEN * limit, seed)
+    unseen, known = _Sample(limit, seed), _Sample(limit, seed)
     found = refused = 0
     for together in by_source(_shown(opened.segments(), len(opened))):
         is_known = any(not learned.isdisjoint(segment_marks(segment)) for segment in together)

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -30,6 +30,10 @@ from ytm_training.learn.stages import Stage
 
 # What torch.load raises for a file that is missing, cut short or something else.
 _UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError)
+_PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {
+    "float32": "32-true",
+    "bfloat16": "bf16-mixed",
+}
 BEST, LAST, DONE = "best.ckpt", "last.ckpt", "done.json"
 
 
@@ -179,6 +183,7 @@ def _trainer(
         num_nodes=processes // int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         strategy="ddp" if processes > 1 else "auto",
         max_epochs=stage.fit_settings.max_epochs,
+        precision=_PRECISIONS[stage.fit_settings.precision],
         logger=TensorBoardLogger(
             folder.parent.parent / "tensorboard", name=folder.name, version=""
         ),

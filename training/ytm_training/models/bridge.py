@@ -17,6 +17,7 @@ from ytm_training.models.standardiser import Standardiser
 _HIDDEN = 256
 _DROPOUT = 0.2
 _TEMPERATURE = 0.1
+_SHORTEST = 1e-3
 
 
 class Embedding(nn.Module):
@@ -35,8 +36,9 @@ class Embedding(nn.Module):
         """Embed latents; their length on the bridge is the root of its dimensions."""
         points: Tensor = self.layers(self.scale(latents))
         # In float32: the squares of a float16 body could leave its range.
-        unit = functional.normalize(points.float(), dim=1).to(points.dtype)
-        return unit * math.sqrt(points.shape[1])
+        length = torch.linalg.vector_norm(points.float(), dim=1, keepdim=True)
+        unit: Tensor = points / length.clamp_min(_SHORTEST).to(points.dtype)
+        return math.sqrt(points.shape[1]) * unit
 
 
 class Bridge(nn.Module):

@@ -176,8 +176,8 @@ class Vae(nn.Module):
         self.shape = shape
         self.encoder = Encoder(shape)
         self.decoder = Decoder(shape)
-        # A CPU learns a fifth faster with the channels of a place side by side in memory.
-        self.to(memory_format=torch.channels_last)
+        # A CPU learns in 11 to 22 % less time with the channels of a place side by side in memory.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent in stubs
         if shape.linear_pool:
             self._begin_quietly()
 
