@@ -37,7 +37,7 @@ digits: setup ## association measured on labelled digits, as a table (DIGITS=DIR
 
 demo-bundle: setup ## make the demo bundle again (VIDEOS=DIR MANIFEST=FILE add open videos to the drawn scenes)
 	$(BIN)/python -m ytm_build.demo --out device/ytm_device/demo_bundle \
-		$(if $(VIDEOS),--videos "$(VIDEOS)") $(if $(MANIFEST),--manifest "$(MANIFEST)")
+		$(if $(VIDEOS),--videos "$(VIDEOS)") $(if $(MANIFEST),--manifest "$(MANIFEST)") $(ARGS)
 
 pictures: setup ## make docs/listen.md with its pictures and sounds again, from the demo bundle (VIDEOS=DIR MANIFEST=FILE add open clips)
 	$(BIN)/python -m ytm_build.pictures --out docs \

@@ -111,6 +111,10 @@ def _demo(
     manifest: Annotated[
         Path | None, typer.Option(help="CSV: file, category, rights_class, licence of each.")
     ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change any setting, as with ytm-train: KEY.SUBKEY=VALUE."),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads to train with.")] = 2,
 ) -> None:
     """Make the demo bundle: draw scenes, collect, train, build."""
@@ -127,7 +131,9 @@ def _demo(
     rule, files = SplitRule(seed=SEED), find_files(folder, frozenset())
     say(collect(files, find_sidecar(folder, table), collected, rule, 0, dataset).summary())
     torch.set_num_threads(threads)
-    run = train(dataset, work / "run", settings("continuous", SEED, None, SETTINGS))
+    run = train(
+        dataset, work / "run", settings("continuous", SEED, None, [*SETTINGS, *(override or [])])
+    )
     build_bundle(run, out, "demo", lambda report: say(f"{report.name} done"))
     say(f"{out}: made")
 

@@ -13,6 +13,7 @@ from ytm_training.scenes.drawing import draw, hand_pose
 from ytm_training.scenes.scene import KINDS, Scene, Sway, Thing, random_scene
 from ytm_training.scenes.sounding import sound
 from ytm_training.scenes.videos import RATE_HZ, SIZE, write_videos
+from ytm_training.scenes.voices import guitar
 
 LOOKS = Looks((236, 188, 152), (92, 54, 34), (206, 74, 58), (52, 62, 96))
 
@@ -65,6 +66,14 @@ def test_the_larger_the_louder_by_as_many_decibels_as_stated(kind) -> None:
     heard_db = 20 * np.log10(sound(near, 2, RATE_HZ).std() / sound(far, 2, RATE_HZ).std())
     assert stated_db == pytest.approx(12)
     assert heard_db == pytest.approx(stated_db, abs=0.5)
+
+
+@pytest.mark.parametrize("pitch_hz", np.geomspace(70, 1000, 23))
+def test_no_pitch_makes_a_plucked_string_grow(pitch_hz) -> None:
+    second = guitar(np.full(RATE_HZ, pitch_hz), [0], RATE_HZ, np.random.default_rng(0))
+    levels = second[: RATE_HZ // 4 * 4].reshape(4, -1).std(1)
+    assert (levels[1:] < levels[:-1]).all()
+    assert levels[-1] > 0
 
 
 def test_a_nearer_object_fills_more_of_the_picture() -> None:

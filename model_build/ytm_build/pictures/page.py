@@ -89,7 +89,7 @@ def _scenes(scenes: Sequence[ShownScene]) -> str:
         ("scene", "true", "remembered", "the mirror's answer"),
         *(_scene_row(shown) for shown in scenes),
     )
-    nearest = sum(shown.answered_db < min(shown.other_db) for shown in scenes)
+    count, nearest = len(scenes), sum(shown.answered_db < min(shown.other_db) for shown in scenes)
     return f"""## Scenes that it has not learned from
 
 The project draws and sounds them (seed {SEED}): the higher, the higher the pitch; the larger, the
@@ -100,7 +100,7 @@ true sound: root mean square over the spectrogram, in dB.
 
 {rows}
 
-Nearer to the true sound of its own scene than to that of any other: {nearest} of {len(scenes)} answers.
+Nearer to the true sound of its own scene than to that of any other: {nearest} of {count} answers.
 If answers had nothing to do with the picture, it would be about one.
 
 ![The scenes, and what the mirror makes of them](pictures/scenes.png)

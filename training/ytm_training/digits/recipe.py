@@ -29,7 +29,7 @@ _CHANGES: dict[str, Any] = {
     "sound_vae.fit.texture_weight": 0.2,
     "associator.labels": "none",
     "associator.bridge.max_epochs": 30,
-    "associator.flow.max_epochs": 120,
+    "associator.flow.max_epochs": 100,
 }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ytm_device.reflecting.mixture import bent
 from ytm_training.evaluation.evidence import Evidence
 from ytm_training.evaluation.figure import Estimate, Figure
 from ytm_training.evaluation.folds import Fold
@@ -179,7 +180,7 @@ def _mixtures(evidence: Evidence, judge: Judgement) -> Iterator[Figure]:
     own = evidence.answers.seen[judge.unseen][judge.rows]
     other = evidence.answers.imagined_pictures[judge.rows][partner]
     for share in SHARES:
-        judged = judge.pictures(evidence.mind.picture((1 - share) * own + share * other))
+        judged = judge.pictures(evidence.mind.picture(bent(own, other, share)))
         for sense, wanted in (("picture", judge.classes), ("sound", judge.classes[partner])):
             right = np.where(differ, judged == wanted, np.nan)
             yield Figure(

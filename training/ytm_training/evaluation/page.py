@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ytm_device.reflecting.mixture import bent
 from ytm_training.evaluation.bars import bar
 from ytm_training.evaluation.classes import SHARES
 from ytm_training.evaluation.evidence import Evidence
@@ -144,9 +145,7 @@ def _mixtures(evidence: Evidence) -> Iterator[str]:
     )
     own = answers.seen[evidence.pool.unseen]
     for row, other in zip(rows[: len(rows) // 2], rows[len(rows) // 2 :], strict=False):
-        latents = np.stack(
-            [(1 - w) * own[row] + w * answers.imagined_pictures[other] for w in SHARES]
-        )
+        latents = np.stack([bent(own[row], answers.imagined_pictures[other], w) for w in SHARES])
         mixed = evidence.mind.picture(latents.astype(np.float32))
         cells = [
             picture_uri(true.images[row]),

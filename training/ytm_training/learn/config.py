@@ -45,6 +45,8 @@ class Optimisation(Settings):
     """Whose loss says which weights are best. On videos never seen, the squared error of an
     associator is least when it gives the same average to every picture; judged by `train`, its
     answers differ."""
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.01
+    """Of `adamw`: how fast weights that nothing asks for go to zero."""
     augmentation: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Strength of random changes to the input; 0: none."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -285,10 +287,12 @@ CONTINUOUS = RunConfig(
         embedding_size=64,
         labels="category",
         label_share=0.5,
-        guidance=2.0,
-        temperature=0.6,
+        guidance=3.5,
+        temperature=0.4,
         steps=6,
-        bridge=_associator_fit(max_epochs=60, batch_size=256),
+        bridge=_associator_fit(max_epochs=60, batch_size=256).model_copy(
+            update={"weight_decay": 0.3}
+        ),
         flow=_associator_fit(max_epochs=300, batch_size=256),
         fit=_associator_fit(max_epochs=40, batch_size=512),
     ),

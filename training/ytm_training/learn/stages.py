@@ -79,7 +79,9 @@ class Stage(lightning.LightningModule):
                 self.parameters(), lr=fit.learning_rate
             )
         else:
-            optimiser = torch.optim.AdamW(self.parameters(), lr=fit.learning_rate)
+            optimiser = torch.optim.AdamW(
+                self.parameters(), lr=fit.learning_rate, weight_decay=fit.weight_decay
+            )
         if fit.schedule == "constant":
             return optimiser
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _Cosine(fit.max_epochs))

@@ -89,13 +89,19 @@ def guitar(pitch_hz: Track, beats: Sequence[int], rate_hz: int, rng: np.random.G
     return 4.0 * out
 
 
+_KEPT = 0.997
+"""Of a string's swing, from one period to the next."""
+
+
 def _plucked(pitch_hz: float, samples: int, rate_hz: int, rng: np.random.Generator) -> Track:
     period = rate_hz / pitch_hz
-    # The loop delays by `whole` samples plus the share of the later of its two taps.
-    whole = int(period - 0.25)
-    later = period - whole
-    loop = np.zeros(whole + 2)
-    loop[0], loop[whole], loop[whole + 1] = 1, -0.997 * (1 - later), -0.997 * later
+    # Three taps, all of one sign and less than 1 together, so that no pitch makes the loop grow;
+    # their mean delay is the period.
+    whole = int(period - 0.5)
+    share = period - 0.5 - whole
+    loop = np.zeros(whole + 3)
+    loop[0] = 1
+    loop[whole:] = -_KEPT * np.array([(1 - share) / 2, 0.5, share / 2])
     burst = np.zeros(samples)
     length = min(samples, round(period))
     burst[:length] = lfilter([0.5, 0.5], [1], rng.uniform(-1, 1, length))
