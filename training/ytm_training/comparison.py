@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from ytm_training.models.components import principal_components
+
 _RIDGE = 1e-3
-_NOTHING = 1e-6
-"""A component with less than this share of the strongest one's variance is rounding."""
 
 
 def psnr_db(answer: Tensor, truth: Tensor) -> Tensor:
@@ -47,13 +47,7 @@ def predict_from_mean_colour(train: Tensor, test: Tensor) -> Tensor:
 
 def predict_from_components(train: Tensor, test: Tensor, count: int) -> Tensor:
     """Reconstruction of `test` from the first `count` principal components of `train`."""
-    flat = train.flatten(1)
-    mean = flat.mean(0)
-    centred = flat - mean
-    # By the products of the rows, which are few, and not of the pixels, which are many.
-    squares, vectors = torch.linalg.eigh((centred @ centred.T).double())
-    kept = torch.nonzero(squares > _NOTHING * squares[-1])[-count:, 0]
-    basis = (vectors[:, kept] / squares[kept].sqrt()).T.float() @ centred
+    mean, basis, _ = principal_components(train.flatten(1), count)
     coded: Tensor = (test.flatten(1) - mean) @ basis.T @ basis + mean
     return coded.view_as(test).clamp(0, 1)
 

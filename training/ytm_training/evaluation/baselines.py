@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from ytm_training.evaluation.folds import source_parts
 from ytm_training.evaluation.rows import Indices, Names
+from ytm_training.models.components import principal_components
 
 Array = npt.NDArray[np.floating]
 Doubles = npt.NDArray[np.float64]
@@ -62,11 +64,9 @@ class _Ridge:
 
 def components(known: Array, unseen: Array, count: int) -> tuple[Doubles, Doubles]:
     """Both as coefficients of the first `count` principal components of `known`, (n, f)."""
-    mean = known.mean(0)
-    centred = (known - mean).astype(np.float64)
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    basis = vectors[:, ::-1][:, : min(count, len(known) - 1)]
-    return centred @ basis, (unseen - mean) @ basis
+    mean, basis, _ = principal_components(torch.from_numpy(known).double(), count)
+    axes = basis.numpy().T
+    return (known - mean.numpy()) @ axes, (unseen - mean.numpy()) @ axes
 
 
 def nearest(known: Array, unseen: Array) -> Indices:

@@ -43,7 +43,7 @@ def _fit(
 ) -> None:
     settings: VaeSettings = getattr(teaching.config, name)
     train, validation = samples[teaching.train], samples[teaching.validation]
-    if network.shape.linear_pool:
+    if network.shape.linear_pool and not teaching.is_done(name):
         network.begin_at_principal_components(train)
     strength = settings.fit.augmentation
     sound = teaching.material.sound_spec if name == "sound_vae" else None

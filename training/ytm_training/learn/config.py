@@ -287,7 +287,7 @@ CONTINUOUS = RunConfig(
         embedding_size=64,
         labels="category",
         label_share=0.5,
-        guidance=3.5,
+        guidance=2.0,
         temperature=0.4,
         steps=6,
         bridge=_associator_fit(max_epochs=60, batch_size=256).model_copy(

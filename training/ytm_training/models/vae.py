@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ytm_training.models.components import principal_components
+
 _FAINTEST = 0.05
 """Smallest deviation that a component is whitened from; below it float16 would add more noise than
 the component carries."""
@@ -200,14 +202,13 @@ class Vae(nn.Module):
         if pool is None or encode is None or decode is None:
             raise ValueError("this shape has no linear path")
         flat = functional.avg_pool2d(self.encoder._pad(samples), pool).flatten(1)
-        mean = flat.mean(0)
-        _, spread, basis = torch.linalg.svd(flat - mean, full_matrices=False)
-        known = min(self.shape.latent_size, len(samples) - 1, len(basis))
-        deviation = (spread[:known] / math.sqrt(len(samples) - 1)).clamp_min(_FAINTEST)
-        encode.weight[:known] = basis[:known] / deviation[:, None]
+        mean, basis, spread = principal_components(flat, self.shape.latent_size)
+        known = len(basis)
+        deviation = spread.clamp_min(_FAINTEST)
+        encode.weight[:known] = basis / deviation[:, None]
         encode.bias.copy_(-encode.weight @ mean)
         decode.weight.mul_(0.01)
-        decode.weight[:, :known] = basis[:known].T * deviation
+        decode.weight[:, :known] = basis.T * deviation
         decode.bias.copy_(mean)
 
 
