@@ -228,7 +228,6 @@ _CONTINUOUS_VAE_FIT = Optimisation(
     learning_rate=1e-3,
     schedule="cosine",
     kl_weight=4e-4,
-    texture_weight=0.1,
     batch_size=64,
     max_epochs=150,
     patience=40,
@@ -279,7 +278,7 @@ CONTINUOUS = RunConfig(
         strides=((2, 2),) * 5,
         neck=64,
         linear_pool=(2, 8),
-        fit=_CONTINUOUS_VAE_FIT,
+        fit=_CONTINUOUS_VAE_FIT.model_copy(update={"texture_weight": 0.1}),
     ),
     associator=FlowSettings(
         hidden=384,
