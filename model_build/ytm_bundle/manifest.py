@@ -218,7 +218,7 @@ class Manifest(Spec):
     sources: tuple[Source, ...]
     learned: tuple[Mark, ...] = ()
     """Marks of the videos and segments that it learned from or was chosen by; to measure it on one
-    of them would flatter it. None: not known."""
+    of them would flatter it. Empty: not known."""
     quality: dict[str, float] = {}
     """Figures measured when the bundle was made, on segments it was not trained on."""
 

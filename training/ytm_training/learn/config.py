@@ -33,8 +33,6 @@ class Optimisation(Settings):
     kl_weight: Annotated[float, Field(ge=0)]
     """Weight of the divergence (nats, mean over the latent's dimensions and the batch) beside the
     squared error (mean over all elements)."""
-    kl_warm_up_epochs: Annotated[int, Field(ge=0)] = 0
-    """Epochs in which that weight grows to its full size."""
     texture_weight: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the distance in local roughness beside the squared error; 0: a blur is as good."""
     batch_size: Annotated[int, Field(ge=2, le=4096)]

@@ -42,9 +42,8 @@ class Stage(lightning.LightningModule):
 
     def _with_divergence(self, error: Tensor, code: Code) -> dict[str, Tensor]:
         """The error (a mean) and the weighted divergence of a posterior."""
-        fit, divergence = self.fit_settings, code.divergence().mean()
-        warmth = min(1.0, (self.current_epoch + 1) / (fit.kl_warm_up_epochs + 1))
-        loss = error + warmth * fit.kl_weight * divergence
+        divergence = code.divergence().mean()
+        loss = error + self.fit_settings.kl_weight * divergence
         return {"loss": loss, "error": error, "divergence": divergence}
 
     def on_train_epoch_start(self) -> None:
