@@ -1,11 +1,11 @@
 # `make` alone lists the targets. Every target may be run again: what is done is not done twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup mirror test test-soak bench digits demo-bundle pictures
+.PHONY: help setup mirror test test-appliance test-soak bench digits demo-bundle pictures
 
 BIN := .venv/bin
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: ## system packages, .venv and the project with everything; nothing else
 	@provisioning/setup.sh all
@@ -19,6 +19,9 @@ test: setup ## set up everything, then check and test it all
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest $(ARGS)
+
+test-appliance: setup ## the units under a real systemd, in a container (as root)
+	$(BIN)/pytest tests/appliance -s $(ARGS)
 
 test-soak: export YTM_SOAK_S ?= 600
 test-soak: setup ## ten minutes of the sound service beside the least player there can be, on a busy machine

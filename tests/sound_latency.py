@@ -244,7 +244,8 @@ def _samples_to_half(sound: np.ndarray, rate_hz: int) -> int:
     return int(np.argmax(energy >= energy[start:end].mean() / 4))
 
 
-def _built_card(folder: Path) -> Path:
+def built_card(folder: Path) -> Path:
+    """`paced_pcm.c`, compiled into `folder`."""
     library = folder / "libpaced.so"
     source = Path(__file__).parent / "device/paced_pcm.c"
     command = ["gcc", "-O1", "-shared", "-fPIC", "-DPIC", "-o", library, source, "-lasound"]
@@ -259,7 +260,7 @@ def main() -> None:
     arguments = parser.parse_args()
     measured = {}
     with tempfile.TemporaryDirectory() as name:
-        library = _built_card(Path(name))
+        library = built_card(Path(name))
         for periods in map(int, arguments.periods.split(",")):
             print(f"{periods} periods ...", file=sys.stderr)
             folder = Path(name, str(periods))

@@ -24,14 +24,14 @@ def say(message: str) -> None:
     messages.print(message, markup=False)
 
 
-def command(function: Callable[..., Any]) -> Callable[[], None]:
+def command(function: Callable[..., Any], **context: Any) -> Callable[[], None]:
     """Make the entry point of a command of one function, with its flags and its `--help`.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. `context` is click's.
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-    @app.command()
+    @app.command(context_settings=context)
     @functools.wraps(function)
     def interruptible(*arguments: Any, **flags: Any) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -26,6 +26,8 @@ PICTURES = "pictures"
 """Name of the appsink that `Pipeline.pull` reads."""
 COLOUR = "colour"
 """Name of a capssetter after which every picture states its colorimetry."""
+INSPECTED = "inspected"
+"""Name of the element whose every buffer is shown to an `Inspector` before it goes on."""
 CLOSE_S = 5.0
 PUSH_S = 60.0
 _POLL_S = 0.002
@@ -56,6 +58,22 @@ class Sample:
     """Counts pictures that reached the end of the pipeline; a gap was overwritten by newer ones."""
 
 
+@dataclass(frozen=True)
+class RawBuffer:
+    """What a source sent, before decoding. Its bytes can be read only while it is inspected."""
+
+    media: str
+    """Its media type: `image/jpeg`, `video/x-raw`."""
+    size: int
+    """Bytes."""
+    read: Callable[[int, int], bytes]
+    """`read(offset, length)` copies bytes out of it."""
+
+
+Inspector = Callable[[RawBuffer], bool]
+"""Whether a buffer goes on. Called in GStreamer's thread; raises nothing."""
+
+
 @lru_cache(maxsize=1)
 def _initialise() -> None:
     Gst.init(None)
@@ -71,6 +89,7 @@ class Pipeline(Owner):
         settings: Mapping[str, object],
         error: type[DeviceError] | type[MediaError],
         fix: str,
+        inspector: Inspector | None = None,
     ) -> None:
         """Build the pipeline and start it.
 
@@ -80,6 +99,7 @@ class Pipeline(Owner):
             settings: `element.property` -> value, for names of files and devices.
             error: raised for everything that goes wrong.
             fix: what a person can do about it; ends the error's line.
+            inspector: is shown every buffer that leaves the element `INSPECTED`.
         """
         _initialise()
         self._subject, self._error, self._fix = subject, error, fix
@@ -93,7 +113,8 @@ class Pipeline(Owner):
         self._bus = self._pipeline.get_bus()
         self._arrived = 0
         self._sequences: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
-        self._listen()
+        self._probes: list[tuple[Any, int]] = []
+        self._listen(inspector)
         # Every pipeline on the same clock as time.monotonic_ns, whatever a sound card would offer.
         self._pipeline.use_clock(Gst.SystemClock.obtain())
         if self._pipeline.set_state(Gst.State.PLAYING) == Gst.StateChangeReturn.FAILURE:
@@ -102,20 +123,30 @@ class Pipeline(Owner):
             finally:
                 self.close()
 
-    def _listen(self) -> None:
+    def _listen(self, inspector: Inspector | None) -> None:
         self._sink = self._pipeline.get_by_name(PICTURES)
         if self._sink is not None:
-            pad = self._sink.get_static_pad("sink")
-            pad.add_probe(Gst.PadProbeType.BUFFER, self._count)
+            self._probe(self._sink, "sink", Gst.PadProbeType.BUFFER, self._count)
         colour = self._pipeline.get_by_name(COLOUR)
         if colour is not None:
-            pad = colour.get_static_pad("sink")
-            pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, _state_colorimetry, colour)
+            event = Gst.PadProbeType.EVENT_DOWNSTREAM
+            self._probe(colour, "sink", event, _state_colorimetry, colour)
+        if inspector is not None:
+            element = self._pipeline.get_by_name(INSPECTED)
+            self._probe(element, "src", Gst.PadProbeType.BUFFER, _inspect, inspector)
+
+    def _probe(self, element: Any, pad_name: str, kind: Any, *call: Any) -> None:
+        pad = element.get_static_pad(pad_name)
+        self._probes.append((pad, pad.add_probe(kind, *call)))
 
     def close(self) -> None:
         """Stop it and release files and devices."""
         self._pipeline.set_state(Gst.State.NULL)
         self._pipeline.get_state(int(CLOSE_S * Gst.SECOND))
+        # A probe holds what it calls, which holds the pipeline: Python cannot see that ring.
+        while self._probes:
+            pad, probe = self._probes.pop()
+            pad.remove_probe(probe)
 
     @property
     def ended(self) -> bool:
@@ -206,6 +237,13 @@ class Pipeline(Owner):
             clock_ns=self._pipeline.get_base_time() + running_ns,
             sequence=sequence,
         )
+
+
+def _inspect(pad: Any, info: Any, inspector: Inspector) -> Any:
+    buffer = info.get_buffer()
+    media = pad.get_current_caps().get_structure(0).get_name()
+    good = inspector(RawBuffer(media, buffer.get_size(), buffer.extract_dup))
+    return Gst.PadProbeReturn.OK if good else Gst.PadProbeReturn.DROP
 
 
 def _planes(buffer: Any, info: Any) -> tuple[npt.NDArray[np.uint8], ...]:

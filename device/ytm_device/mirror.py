@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -12,19 +13,18 @@ import typer
 
 from ytm_bundle.bundle import Bundle, open_bundle
 from ytm_bundle.errors import UsageError
-from ytm_device.bundles import default_bundle
 from ytm_device.console import command, say
-from ytm_device.options import Options
+from ytm_device.options import CTL, Options
 from ytm_device.run_dirs import private_run_dir, shared_run_dir
 from ytm_device.service import run_service
-from ytm_device.sound.settings import SoundSettings
-from ytm_device.sound.volume import Volume
+from ytm_device.settings.model import MirrorSettings
+from ytm_device.settings.source import BASE, DATA, SettingsSource, Value
 from ytm_device.status import read_status
 from ytm_device.stopping import stopping
 from ytm_device.together.summary import summarise
-from ytm_device.wall_clock import Hours
 
 if TYPE_CHECKING:
+    from ytm_device.camera.choice import Camera
     from ytm_device.together.plan import Outputs
 
 FALLBACK_FILM = Path("mirror.mp4")
@@ -35,7 +35,9 @@ def _mirror(
     verb: Annotated[
         str | None,
         typer.Argument(
-            metavar="[reflect|sound|screen]", help="Run one service; without it, all three."
+            metavar="[reflect|sound|screen|ctl]",
+            help="Run one service; without it, all three. ctl speaks to those that run: see"
+            " ytm-mirror ctl --help.",
         ),
     ] = None,
     camera: Annotated[
@@ -65,8 +67,8 @@ def _mirror(
         str | None, typer.Option(metavar="NAME", help="The sound card, as `aplay -L` names it.")
     ] = None,
     volume_db: Annotated[
-        float, typer.Option(metavar="DB", help="Louder or softer, from -60 (silence) to 12.")
-    ] = Volume.master_db,
+        float | None, typer.Option(metavar="DB", help="Louder or softer, from -60 (silence) to 12.")
+    ] = None,
     night: Annotated[
         str | None,
         typer.Option(
@@ -75,24 +77,40 @@ def _mirror(
         ),
     ] = None,
     night_volume_db: Annotated[
-        float, typer.Option(metavar="DB", help="Added to the volume at night, from -60 to 0.")
-    ] = Volume.night_db,
+        float | None,
+        typer.Option(metavar="DB", help="Added to the volume at night, from -60 to 0."),
+    ] = None,
     loudness_lufs: Annotated[
-        float, typer.Option(metavar="LUFS", help="How loud any bundle is at volume 0.")
-    ] = SoundSettings.loudness_lufs,
+        float | None, typer.Option(metavar="LUFS", help="How loud any bundle is at volume 0.")
+    ] = None,
     ceiling_dbfs: Annotated[
-        float, typer.Option(metavar="DB", help="No sample is louder; 0 is full scale.")
-    ] = SoundSettings.ceiling_dbfs,
+        float | None, typer.Option(metavar="DB", help="No sample is louder; 0 is full scale.")
+    ] = None,
     strike: Annotated[
-        bool, typer.Option(help="A sudden movement strikes the sound anew.")
-    ] = SoundSettings.strike,
+        bool | None,
+        typer.Option("--strike/--no-strike", help="A sudden movement strikes the sound anew."),
+    ] = None,
     periods: Annotated[
-        int,
+        int | None,
         typer.Option(help="Periods in the card's buffer: fewer answer sooner, more forgive more."),
-    ] = SoundSettings.periods,
+    ] = None,
     window: Annotated[
-        bool, typer.Option("--window", help="A window instead of the whole screen.")
-    ] = False,
+        bool | None, typer.Option("--window", help="A window instead of the whole screen.")
+    ] = None,
+    rotation: Annotated[
+        int | None,
+        typer.Option(metavar="DEGREES", help="Turn the picture clockwise: 0, 90, 180 or 270."),
+    ] = None,
+    settings: Annotated[
+        Path, typer.Option(metavar="FILE", help="The settings; flags are over them.")
+    ] = BASE,
+    data: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="What lasts: mirror.toml, which is over the settings, and the installed bundle.",
+        ),
+    ] = DATA,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the figures at the end as JSON.")
     ] = False,
@@ -102,48 +120,63 @@ def _mirror(
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Look into the mirror: camera in, picture and sound out. Esc or Ctrl-C leaves."""
-    hours = None if night is None else Hours.parse(night)
-    sound = SoundSettings(
-        Volume(volume_db, night_volume_db, hours), loudness_lufs, ceiling_dbfs, strike, periods
-    )
-    options = Options(verb, camera, record, seconds, headless, pcm, window, run_dir, sound)
+    flags: dict[str, Value | None] = {
+        "bundle": None if bundle is None else str(bundle),
+        "camera.device": camera,
+        "sound.pcm": pcm,
+        "sound.volume_db": volume_db,
+        "sound.night": night,
+        "sound.night_volume_db": night_volume_db,
+        "sound.loudness_lufs": loudness_lufs,
+        "sound.ceiling_dbfs": ceiling_dbfs,
+        "sound.strike": strike,
+        "sound.periods": periods,
+        "screen.window": window,
+        "screen.rotation": rotation,
+    }
+    typed = {key: value for key, value in flags.items() if value is not None}
+    source = SettingsSource(settings, data, typed)
+    options = Options(verb, record, seconds, headless, run_dir, source)
     with stopping(seconds if verb else None, with_parent=with_parent) as stop:
-        path = bundle or default_bundle()
-        with open_bundle(path) as opened:
-            if verb is not None:
-                figures = _one(opened, options, stop)
-            else:
-                figures = _all(opened, options, stop)
+        figures = _all(options, stop) if verb is None else _one(verb, options, stop)
     if as_json:
         typer.echo(json.dumps(figures))
 
 
-def _one(bundle: Bundle, options: Options, stop: threading.Event) -> dict[str, Any]:
+def _one(verb: str, options: Options, stop: threading.Event) -> dict[str, Any]:
     run_dir = shared_run_dir(options.run_dir)
-    run_service(bundle, options, run_dir, stop)
-    return dict(read_status(run_dir, str(options.verb)))
+    run_service(verb, options, run_dir, stop)
+    return dict(read_status(run_dir, verb))
 
 
-def _all(bundle: Bundle, options: Options, stop: threading.Event) -> dict[str, Any]:
+def _all(options: Options, stop: threading.Event) -> dict[str, Any]:
     # Late: it brings GStreamer, which sound and screen, run alone, do without.
     from ytm_device.together.plan import find_outputs, missing
 
-    if options.record is not None:
-        return _record(bundle, options, options.record, stop)
-    outputs = find_outputs(options)
-    if not (options.headless or outputs.screen or outputs.pcm):
-        instead = film_instead(options)
-        say(
-            f"neither a display nor a sound card is found: rendering {instead.seconds:g} s of the"
-            f" mirror of {instead.camera} to {FALLBACK_FILM} instead"
-        )
-        return _record(bundle, instead, FALLBACK_FILM, stop)
-    for line in missing(outputs, options):
-        say(line)
-    return _mirror_together(bundle, options, outputs, stop)
+    settings = options.source.load()
+    with open_bundle(options.source.bundle(settings)) as bundle:
+        if options.record is not None:
+            return _record(bundle, options, options.record, stop)
+        outputs = find_outputs(settings.sound.pcm, options.headless)
+        if not (options.headless or outputs.screen or outputs.pcm):
+            instead = film_instead(options, settings)
+            say(
+                f"neither a display nor a sound card is found: rendering {instead.seconds:g} s of"
+                f" the mirror of {_camera(instead).name} to {FALLBACK_FILM} instead"
+            )
+            return _record(bundle, instead, FALLBACK_FILM, stop)
+        for line in missing(outputs, options):
+            say(line)
+        return _mirror_together(bundle, options, outputs, stop)
 
 
-def film_instead(options: Options) -> Options:
+def _camera(options: Options) -> Camera:
+    from ytm_device.camera.choice import choose_camera
+
+    return choose_camera(options.source.load().camera.device)
+
+
+def film_instead(options: Options, settings: MirrorSettings) -> Options:
     """What to record where there is nothing to mirror on: a file or the drawn visitor, for a while.
 
     Raises:
@@ -152,7 +185,7 @@ def film_instead(options: Options) -> Options:
     from ytm_device.camera.choice import choose_camera
     from ytm_device.recording.render import DRAWN_S
 
-    camera = options.camera or "demo"
+    camera = settings.camera.device or "demo"
     if choose_camera(camera).kind == "device":
         raise UsageError(
             f"--camera {camera}: neither a display nor a sound card is found to mirror it on;"
@@ -160,20 +193,17 @@ def film_instead(options: Options) -> Options:
         )
     return replace(
         options,
-        camera=camera,
         record=FALLBACK_FILM,
         seconds=options.seconds or DRAWN_S,
-        window=False,
-        sound=SoundSettings(),
+        source=replace(options.source, flags={"camera.device": camera}),
     )
 
 
 def _record(bundle: Bundle, options: Options, path: Path, stop: threading.Event) -> dict[str, Any]:
-    from ytm_device.camera.choice import choose_camera
     from ytm_device.recording.film import RATE_HZ
     from ytm_device.recording.render import record
 
-    camera = choose_camera(options.camera)
+    camera = _camera(options)
     pictures = record(bundle, camera, path, options.seconds, stop)
     say(f"{path}: {pictures / RATE_HZ:.1f} s of the mirror of {camera.name}")
     return {"film": str(path), "pictures": pictures, "seconds": pictures / RATE_HZ}
@@ -182,21 +212,33 @@ def _record(bundle: Bundle, options: Options, path: Path, stop: threading.Event)
 def _mirror_together(
     bundle: Bundle, options: Options, outputs: Outputs, stop: threading.Event
 ) -> dict[str, Any]:
-    from ytm_device.camera.choice import choose_camera
     from ytm_device.together.plan import plan
     from ytm_device.together.run import run_together
 
-    camera = choose_camera(options.camera)
+    camera = _camera(options)
     say(f"camera: {camera.name} ({camera.why})")
     with private_run_dir() as run_dir:
-        services = plan(options, outputs, camera, bundle.folder, run_dir)
+        services = plan(options, outputs, run_dir)
         run_together(services, run_dir, options.seconds, stop)
         figures = {name: read_status(run_dir, name) for name in services}
     say(summarise(figures))
     return {"bundle": bundle.id, "camera": camera.name, **figures}
 
 
-main = command(_mirror)
+_run = command(_mirror)
+
+
+def main() -> None:
+    """`ytm-mirror`, or `ytm-mirror ctl`, which has verbs and flags of its own."""
+    if sys.argv[1:2] != [CTL]:
+        _run()
+        return
+    # Late: it speaks to services and needs nothing of what they are made of.
+    from ytm_device.control.command import main as control
+
+    sys.argv[:2] = [f"{sys.argv[0]} {CTL}"]
+    control()
+
 
 if __name__ == "__main__":
     main()

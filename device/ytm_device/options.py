@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ytm_bundle.errors import UsageError
-from ytm_device.sound.settings import SoundSettings
+from ytm_device.settings.source import BASE, SettingsSource
 
 REFLECT, SOUND, SCREEN = SERVICES = ("reflect", "sound", "screen")
+CTL = "ctl"
+"""The verb that speaks to services that run; it has a command line of its own."""
 
 
 @dataclass(frozen=True)
@@ -18,52 +20,56 @@ class Options:
 
     verb: str | None = None
     """Which service; None for all three."""
-    camera: str | None = None
-    """Device, video file or `demo`; None to choose."""
     record: Path | None = None
     """Film to render instead of mirroring."""
     seconds: float | None = None
     """Length in seconds; None for as long as it takes."""
     headless: bool = False
     """No screen and no sound card wanted."""
-    pcm: str | None = None
-    """ALSA name of the sound card; None to choose."""
-    window: bool = False
-    """A window instead of the whole screen."""
     run_dir: Path | None = None
     """Where services started one by one meet; None to choose."""
-    sound: SoundSettings = field(default_factory=SoundSettings)
-    """How it sounds."""
+    source: SettingsSource = field(default_factory=SettingsSource)
+    """Where the settings come from; it has what was typed of them."""
 
     def __post_init__(self) -> None:
         if self.verb not in (None, *SERVICES):
             raise UsageError(
-                f"{self.verb}: no such verb; give {', '.join(SERVICES)}, or none for all three"
+                f"{self.verb}: no such verb; give {', '.join(SERVICES)}, {CTL}, or none for all"
+                " three"
             )
         if self.seconds is not None and not (0 < self.seconds < math.inf):
             raise UsageError(f"--seconds {self.seconds:g}: give a number of seconds above 0")
-        if self.headless and self.window:
+        if self.source.base != BASE and not self.source.base.exists():
+            raise UsageError(f"--settings {self.source.base}: no such file")
+        if self.headless and self._typed("screen.window"):
             raise UsageError("--window: not with --headless, which shows nothing")
         self._check_verb()
-        if self.record is not None and (self.headless or self.window or self.pcm):
-            raise UsageError("--record: not with --headless, --window or --pcm; leave them out")
-        if self.record is not None and self.sound.flags():
-            raise UsageError(
-                f"--record: not with {', '.join(self.sound.flags())}; a film has the sound's"
-                " defaults"
-            )
+        self._check_record()
+
+    def _typed(self, *keys: str) -> list[str]:
+        return [argument.split("=")[0] for argument in self.source.typed(*keys)]
 
     def _check_verb(self) -> None:
         belongs = {
-            "--camera": (self.camera is not None, (None, REFLECT)),
-            "--pcm": (self.pcm is not None, (None, SOUND)),
-            **dict.fromkeys(self.sound.flags(), (True, (None, SOUND))),
-            "--window": (self.window, (None, SCREEN)),
-            "--headless": (self.headless, (None, SOUND, SCREEN)),
-            "--record": (self.record is not None, (None,)),
-            "--run-dir": (self.run_dir is not None, SERVICES),
+            **dict.fromkeys(self._typed("camera"), (None, REFLECT)),
+            **dict.fromkeys(self._typed("sound"), (None, SOUND)),
+            **dict.fromkeys(self._typed("screen"), (None, SCREEN)),
+            **({"--headless": (None, SOUND, SCREEN)} if self.headless else {}),
+            **({"--record": (None,)} if self.record is not None else {}),
+            **({"--run-dir": SERVICES} if self.run_dir is not None else {}),
         }
-        for flag, (given, verbs) in belongs.items():
-            if given and self.verb not in verbs:
+        for flag, verbs in belongs.items():
+            if self.verb not in verbs:
                 with_verb = f"with {self.verb}" if self.verb else "without a verb"
                 raise UsageError(f"{flag}: means nothing {with_verb}; leave it out")
+
+    def _check_record(self) -> None:
+        if self.record is None:
+            return
+        shown = [*(["--headless"] if self.headless else []), *self._typed("screen", "sound.pcm")]
+        if shown:
+            raise UsageError(f"--record: not with {', '.join(shown)}; leave it out")
+        if flags := self._typed("sound"):
+            raise UsageError(
+                f"--record: not with {', '.join(flags)}; a film has the sound's defaults"
+            )

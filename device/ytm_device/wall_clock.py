@@ -6,8 +6,6 @@ import ctypes
 from dataclasses import dataclass
 from datetime import datetime, time
 
-from ytm_bundle.errors import UsageError
-
 _TIME_ERROR = 5
 _STA_UNSYNC = 0x0040
 
@@ -64,7 +62,7 @@ class Hours:
 
     def __post_init__(self) -> None:
         if self.start == self.end:
-            raise UsageError(f"{self}: starts when it ends; give two different times")
+            raise ValueError(f"{self}: starts when it ends; give two different times")
 
     def __str__(self) -> str:
         return f"{self.start:%H:%M}-{self.end:%H:%M}"
@@ -74,12 +72,12 @@ class Hours:
         """Read hours as `22:00-08:00`.
 
         Raises:
-            UsageError: it is anything else, or both times are the same.
+            ValueError: it is anything else, or both times are the same.
         """
         try:
             start, end = (datetime.strptime(part, "%H:%M").time() for part in text.split("-"))
         except ValueError as error:
-            raise UsageError(
+            raise ValueError(
                 f"{text!r}: no hours of the day; give start and end, 00:00 to 23:59, as 22:00-08:00"
             ) from error
         return cls(start, end)
@@ -89,3 +87,12 @@ class Hours:
         if self.start < self.end:
             return self.start <= now < self.end
         return now >= self.start or now < self.end
+
+
+def is_open(hours: Hours | None) -> bool:
+    """Whether an installation with these opening hours is open here and now; None is always.
+
+    A clock that is not known to be set closes nothing: a mirror that shows by night is the lesser
+    harm.
+    """
+    return hours is None or not clock_is_set() or hours.holds(local_time())

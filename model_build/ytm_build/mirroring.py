@@ -21,6 +21,7 @@ from ytm_bundle.bundle import Bundle
 from ytm_bundle.files import replacing
 from ytm_device.console import messages
 from ytm_device.frame import Frame, Reflection
+from ytm_device.light.leveller import LightLeveller
 from ytm_device.recording.film import HEIGHT, RATE_HZ, WIDTH, Film, writing_film
 from ytm_device.recording.render import paced
 from ytm_device.reflecting.reflector import Reflector
@@ -103,7 +104,7 @@ class _Mirror:
 
     def __init__(self, bundle: Bundle, reflector: Reflector, inset: bool) -> None:
         self._spec = bundle.manifest.image
-        self._reflector = reflector
+        self._reflector, self._leveller = reflector, LightLeveller()
         self._enlarger = Enlarger(self._spec, WIDTH, HEIGHT)
         self._player = player_for(bundle)
         self._inset = inset
@@ -121,7 +122,8 @@ class _Mirror:
         with measure("seeing"):
             pixels = fit_image(frame.pixels, self._spec)
         with measure("reflecting"):
-            seen = Frame(pixels, frame.taken_ns, frame.sequence, frame.source)
+            level = self._leveller.level(pixels, frame.taken_ns)
+            seen = Frame(level, frame.taken_ns, frame.sequence, frame.source)
             reflection = self._reflector.reflect(seen)
         with measure("sounding"):
             self._player.follow(reflection.mel, reflection.moved_ns)

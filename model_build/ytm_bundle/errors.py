@@ -10,7 +10,8 @@
     ├── EvaluationError       a mirror cannot be measured on a dataset
     ├── ExportError           a graph does not agree with the network it came from
     └── DeviceError           a camera, sound card, screen or engine fails
-        └── CardGoneError     a sound card that was playing has gone
+        ├── CardGoneError     a sound card that was playing has gone
+        └── AnswerError       a graph gave what cannot be shown or heard
 
 Every message names the file or key, the value found and what to do about it.
 """
@@ -58,3 +59,7 @@ class DeviceError(YtmError):
 
 class CardGoneError(DeviceError):
     """A sound card that took samples takes no more: unplugged, or broken."""
+
+
+class AnswerError(DeviceError):
+    """A graph answered a picture with what cannot be shown or heard."""

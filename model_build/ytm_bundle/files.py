@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_HERE = -100
+_RENAME_EXCHANGE = 2
 
 
 def sync_folder(folder: Path) -> None:
@@ -65,11 +69,28 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def _exchange(temporary: Path, path: Path, retired: Path) -> None:
-    if path.exists():
-        path.rename(retired)
-    try:
+    """Put `temporary` in the place of `path`, and what stood there at `retired`.
+
+    At once where the file system can, so that at every moment one of the two stands at `path`.
+    """
+    if not path.exists():
         temporary.rename(path)
-    except OSError:
-        if retired.exists():
+    elif _swap(temporary, path):
+        temporary.rename(retired)
+    else:
+        path.rename(retired)
+        try:
+            temporary.rename(path)
+        except OSError:
             retired.rename(path)
-        raise
+            raise
+
+
+def _swap(first: Path, second: Path) -> bool:
+    """Exchange two names in one step; False where the system or the file system cannot."""
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except AttributeError:
+        return False
+    names = os.fsencode(first.absolute()), os.fsencode(second.absolute())
+    return bool(renameat2(_HERE, names[0], _HERE, names[1], _RENAME_EXCHANGE) == 0)

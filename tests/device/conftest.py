@@ -13,6 +13,7 @@ import librosa
 import numpy as np
 import pytest
 
+from fake_camera import FakeCamera
 from ytm_bundle.bundle import MelMatrices
 from ytm_bundle.manifest import GrainInversion, Inversion, SoundSpec, StreamInversion
 
@@ -169,6 +170,26 @@ def paced_cards(tmp_path: Path, card_library: Path) -> Path:
     configuration = tmp_path / "asound.conf"
     configuration.write_text(CARD.format(folder=tmp_path, library=card_library))
     return configuration
+
+
+@pytest.fixture(scope="session")
+def camera_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`fake_v4l2.c`, compiled."""
+    if shutil.which("gcc") is None or not Path("/usr/include/linux/videodev2.h").exists():
+        pytest.skip("needs gcc and linux-libc-dev to build a camera")
+    library = tmp_path_factory.mktemp("v4l2") / "libfakev4l2.so"
+    source = Path(__file__).with_name("fake_v4l2.c")
+    options = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-pthread"]
+    subprocess.run(["gcc", *options, "-o", library, source, "-ldl"], check=True, timeout=HANG_S)
+    return library
+
+
+@pytest.fixture
+def fake_camera(tmp_path: Path, camera_library: Path) -> FakeCamera:
+    """A camera that is not plugged in yet."""
+    folder = tmp_path / "machine"
+    (folder / "dev").mkdir(parents=True)
+    return FakeCamera(folder, camera_library)
 
 
 @pytest.fixture

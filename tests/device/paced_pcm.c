@@ -3,13 +3,15 @@
  * holds it at a time.
  *
  *   pcm.NAME { type paced file "/tmp/samples" rate 48000 channels 2 period 256
- *              gone "/tmp/pulled-out" log "/tmp/log" }
+ *              gone "/tmp/pulled-out" stuck "/tmp/stuck" refuse "/tmp/refuse" log "/tmp/log" }
  *
- * While the file `gone` exists, the card is a USB card that was unplugged. `log` gets a line
+ * While the file `gone` exists, the card is a USB card that was unplugged; while `stuck` exists, it
+ * plays nothing and takes nothing, as one whose interrupts no longer come; while `refuse` exists,
+ * it can be opened, and grants no format but 8 bits. `log` gets a line
  *   START NANOSECONDS FRAME   at every start: when FRAME, counted from the file's first, was heard;
  *   UNDERRUN NANOSECONDS      when it was found to have run dry;
  * so that a frame that was written until the next START was heard at
- * NANOSECONDS + (frame - FRAME) / rate. Both are optional.
+ * NANOSECONDS + (frame - FRAME) / rate. All of them are optional.
  */
 #include <alsa/asoundlib.h>
 #include <alsa/pcm_external.h>
@@ -26,20 +28,22 @@ typedef struct {
     FILE *file;
     FILE *log;
     char *gone;
+    char *stuck;
     int timer;
     uint64_t start_ns;
+    uint64_t stuck_ns;
     uint64_t first;
     uint64_t taken;
 } paced_t;
 
-static int is_gone(const char *gone)
+static int is_there(const char *path)
 {
-    return gone && access(gone, F_OK) == 0;
+    return path && access(path, F_OK) == 0;
 }
 
 static int disconnected(paced_t *paced)
 {
-    if (is_gone(paced->gone))
+    if (is_there(paced->gone))
         snd_pcm_ioplug_set_state(&paced->io, SND_PCM_STATE_DISCONNECTED);
     return paced->io.state == SND_PCM_STATE_DISCONNECTED;
 }
@@ -49,6 +53,29 @@ static uint64_t now_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void note_start(paced_t *paced, uint64_t at_ns, uint64_t heard)
+{
+    if (paced->log)
+        fprintf(paced->log, "START %ju %ju\n", (uintmax_t)at_ns,
+                (uintmax_t)(paced->first + heard));
+}
+
+/* When it is for the card: time stands still while it is stuck. */
+static uint64_t card_ns(paced_t *paced)
+{
+    uint64_t now = now_ns();
+    if (is_there(paced->stuck)) {
+        paced->stuck_ns = paced->stuck_ns ? paced->stuck_ns : now;
+        return paced->stuck_ns;
+    }
+    if (paced->stuck_ns) {
+        paced->start_ns += now - paced->stuck_ns;
+        paced->stuck_ns = 0;
+        note_start(paced, now, (now - paced->start_ns) * paced->io.rate / 1000000000u);
+    }
+    return now;
 }
 
 static int arm(paced_t *paced, long every_ns)
@@ -71,9 +98,8 @@ static int paced_start(snd_pcm_ioplug_t *io)
 {
     paced_t *paced = io->private_data;
     paced->start_ns = now_ns();
-    if (paced->log)
-        fprintf(paced->log, "START %ju %ju\n", (uintmax_t)paced->start_ns,
-                (uintmax_t)paced->first);
+    paced->stuck_ns = 0;
+    note_start(paced, paced->start_ns, 0);
     return 0;
 }
 
@@ -92,7 +118,7 @@ static snd_pcm_sframes_t paced_pointer(snd_pcm_ioplug_t *io)
         return (snd_pcm_sframes_t)(io->hw_ptr % io->buffer_size);
     if (io->state != SND_PCM_STATE_RUNNING && io->state != SND_PCM_STATE_DRAINING)
         return 0;
-    heard = (now_ns() - paced->start_ns) * io->rate / 1000000000u;
+    heard = (card_ns(paced) - paced->start_ns) * io->rate / 1000000000u;
     if (heard > paced->taken) {
         if (paced->log && io->state == SND_PCM_STATE_RUNNING)
             fprintf(paced->log, "UNDERRUN %ju\n", (uintmax_t)now_ns());
@@ -136,6 +162,7 @@ static void release(paced_t *paced)
     if (paced->timer >= 0)
         close(paced->timer);
     free(paced->gone);
+    free(paced->stuck);
     free(paced);
 }
 
@@ -155,14 +182,14 @@ static const snd_pcm_ioplug_callback_t callbacks = {
     .close = paced_close,
 };
 
-static int constrain(paced_t *paced, unsigned rate, unsigned channels, unsigned period)
+static int constrain(paced_t *paced, unsigned format, unsigned rate, unsigned channels,
+                     unsigned period)
 {
     /* Converting plug-ins in front of the card need mmap, which ioplug emulates. */
     static const unsigned access[] = {SND_PCM_ACCESS_RW_INTERLEAVED,
                                       SND_PCM_ACCESS_MMAP_INTERLEAVED};
-    static const unsigned format = SND_PCM_FORMAT_S16_LE;
     snd_pcm_ioplug_t *io = &paced->io;
-    unsigned bytes = period * channels * 2;
+    unsigned bytes = period * channels * (unsigned)snd_pcm_format_physical_width((int)format) / 8;
     int bad = snd_pcm_ioplug_set_param_list(io, SND_PCM_IOPLUG_HW_ACCESS, 2, access) |
               snd_pcm_ioplug_set_param_list(io, SND_PCM_IOPLUG_HW_FORMAT, 1, &format) |
               snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_RATE, rate, rate) |
@@ -174,7 +201,7 @@ static int constrain(paced_t *paced, unsigned rate, unsigned channels, unsigned 
 
 static int acquire(paced_t *paced, const char *file, const char *log, unsigned channels)
 {
-    if (is_gone(paced->gone))
+    if (is_there(paced->gone))
         return -ENODEV;
     if (!file || !(paced->file = fopen(file, "ab")))
         return -EINVAL;
@@ -192,7 +219,7 @@ static int acquire(paced_t *paced, const char *file, const char *log, unsigned c
 SND_PCM_PLUGIN_DEFINE_FUNC(paced)
 {
     snd_config_iterator_t at, next;
-    const char *file = NULL, *log = NULL, *gone = NULL;
+    const char *file = NULL, *log = NULL, *gone = NULL, *stuck = NULL, *refuse = NULL;
     long rate = 48000, channels = 2, period = 256;
     paced_t *paced;
     int error;
@@ -208,6 +235,10 @@ SND_PCM_PLUGIN_DEFINE_FUNC(paced)
             snd_config_get_string(entry, &log);
         else if (!strcmp(id, "gone"))
             snd_config_get_string(entry, &gone);
+        else if (!strcmp(id, "stuck"))
+            snd_config_get_string(entry, &stuck);
+        else if (!strcmp(id, "refuse"))
+            snd_config_get_string(entry, &refuse);
         else if (!strcmp(id, "rate"))
             snd_config_get_integer(entry, &rate);
         else if (!strcmp(id, "channels"))
@@ -219,6 +250,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(paced)
         return -ENOMEM;
     paced->timer = -1;
     paced->gone = gone ? strdup(gone) : NULL;
+    paced->stuck = stuck ? strdup(stuck) : NULL;
     error = acquire(paced, file, log, (unsigned)channels);
     if (error < 0) {
         release(paced);
@@ -235,7 +267,8 @@ SND_PCM_PLUGIN_DEFINE_FUNC(paced)
         release(paced);
         return error;
     }
-    error = constrain(paced, (unsigned)rate, (unsigned)channels, (unsigned)period);
+    error = constrain(paced, is_there(refuse) ? SND_PCM_FORMAT_U8 : SND_PCM_FORMAT_S16_LE,
+                      (unsigned)rate, (unsigned)channels, (unsigned)period);
     if (error < 0) {
         snd_pcm_ioplug_delete(&paced->io);
         return error;

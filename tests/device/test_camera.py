@@ -6,6 +6,7 @@ import threading
 import time
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,8 +20,9 @@ from ytm_device.camera import demo
 from ytm_device.camera.choice import choose_camera
 from ytm_device.camera.colour import LUMA_WEIGHTS, rgb_from_ycbcr
 from ytm_device.camera.demo import DemoCamera, drawn_frames
-from ytm_device.camera.device import DeviceCamera, captures
+from ytm_device.camera.device import DeviceCamera
 from ytm_device.camera.file import PICTURE_S, FileCamera, read_frames
+from ytm_device.camera.v4l2 import captures
 from ytm_device.camera.visitor import draw_visitor
 
 RED, GREEN, BLUE = STRIPES = ((255, 0, 0), (0, 200, 30), (10, 20, 240))
@@ -255,10 +257,14 @@ def test_the_drawn_visitor_keeps_the_time_and_counts_what_is_missed():
         assert frame.taken_ns <= time.monotonic_ns()
 
 
-def test_the_drawn_visitor_does_not_wait_longer_than_told():
+def test_the_drawn_visitor_does_not_wait_longer_than_told(monkeypatch):
+    slept_s = []
+    standing = SimpleNamespace(monotonic_ns=lambda: 1, sleep=slept_s.append)
+    monkeypatch.setattr(demo, "time", standing)
     with DemoCamera(CROPPED) as camera:
-        camera.next_frame(1.0)
-        assert camera.next_frame(0.0) is None
+        assert camera.next_frame(1.0) is not None
+        assert camera.next_frame(0.01) is None
+    assert slept_s == [0.01]
 
 
 @pytest.mark.parametrize("path", ["/dev/video99", "/dev/null", "/dev/v4l/by-id/none"])

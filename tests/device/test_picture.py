@@ -11,6 +11,7 @@ from ytm_bundle.manifest import ImageSpec
 from ytm_device.screen.picture import Enlarger
 
 SIDES = st.integers(16, 64)
+ROTATIONS = st.sampled_from([0, 90, 180, 270])
 SCREENS = st.tuples(st.integers(40, 200), st.integers(40, 200))
 
 
@@ -118,3 +119,79 @@ def test_a_screen_of_a_single_line_is_covered(width: int, height: int, fit: str)
 def test_a_screen_without_area_is_refused(width: int, height: int) -> None:
     with pytest.raises(DeviceError, match=f"screen: {width}x{height} pixels"):
         Enlarger(ImageSpec(width=112, height=112, fit="crop"), width, height)
+
+
+def _corners() -> np.ndarray:
+    """uint8 (2, 2, 3): red, green above blue, white."""
+    return np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("rotation", "rows"),
+    [
+        # As a mirror shows it: green, red above white, blue.
+        (0, ["GR", "WB"]),
+        (90, ["WG", "BR"]),
+        (180, ["BW", "RG"]),
+        (270, ["RB", "GW"]),
+    ],
+)
+@pytest.mark.parametrize("fit", ["crop", "squeeze"])
+def test_each_rotation_is_exact(rotation: int, rows: list[str], fit: str) -> None:
+    colours = {"R": (255, 0, 0), "G": (0, 255, 0), "B": (0, 0, 255), "W": (255, 255, 255)}
+    picture = cv2.resize(_corners(), (16, 16), interpolation=cv2.INTER_NEAREST)
+    enlarger = Enlarger(ImageSpec(width=16, height=16, fit=fit), 64, 64, rotation)
+    shown = enlarger.render(picture)
+    found = [shown[row, column] for row in (8, 55) for column in (8, 55)]
+    assert np.array_equal(found, [colours[letter] for letter in "".join(rows)])
+
+
+@given(width=SIDES, height=SIDES, screen=SCREENS, fit=st.sampled_from(["crop", "squeeze"]))
+def test_a_turned_screen_shows_the_upright_picture(
+    width: int, height: int, screen: tuple[int, int], fit: str
+) -> None:
+    """A screen on its side, turned back, shows what an upright one does."""
+    spec = ImageSpec(width=width, height=height, fit=fit)
+    picture = _ramp(width, height)
+    upright = Enlarger(spec, *screen).render(picture).astype(int)
+    for rotation in (90, 180, 270):
+        size = screen if rotation == 180 else screen[::-1]
+        shown = Enlarger(spec, *size, rotation).render(picture)
+        # What does not divide evenly may be cut off at the other end.
+        steepest = np.ceil(215 / (min(width, height) - 1))
+        difference = np.rot90(shown, rotation // 90).astype(int) - upright
+        assert np.abs(difference).max() <= 1 + steepest
+
+
+@given(
+    screen=SCREENS,
+    rotation=ROTATIONS,
+    fit=st.sampled_from(["crop", "squeeze"]),
+    reach_px=st.integers(1, 32),
+    data=st.data(),
+)
+def test_a_moved_picture_covers_the_screen(
+    screen: tuple[int, int], rotation: int, fit: str, reach_px: int, data: st.DataObject
+) -> None:
+    across = data.draw(st.integers(-reach_px, reach_px))
+    down = data.draw(st.integers(-reach_px, reach_px))
+    enlarger = Enlarger(ImageSpec(width=24, height=16, fit=fit), *screen, rotation, reach_px)
+    out = np.zeros((screen[1], screen[0], 3), np.uint8)
+    enlarger.render_into(np.full((16, 24, 3), 90, np.uint8), out, (across, down))
+    assert np.all(out == 90)
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+@pytest.mark.parametrize("shift", [(3, -2), (-4, 4), (0, 1)])
+@pytest.mark.parametrize("fit", ["crop", "squeeze"])
+def test_a_shift_moves_the_picture_on_the_screen(
+    rotation: int, shift: tuple[int, int], fit: str
+) -> None:
+    """To the right and downwards as the screen is scanned out, by whole pixels."""
+    enlarger = Enlarger(ImageSpec(width=32, height=32, fit=fit), 120, 90, rotation, 4)
+    picture = _ramp(32, 32)
+    centred, moved = enlarger.render(picture), enlarger.render(picture, shift)
+    across, down = shift
+    assert np.array_equal(
+        moved[4 + down : 86 + down, 4 + across : 116 + across], centred[4:86, 4:116]
+    )

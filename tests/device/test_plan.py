@@ -8,52 +8,83 @@ from pathlib import Path
 import pytest
 
 from ytm_bundle.errors import UsageError
-from ytm_device.camera.choice import Camera
 from ytm_device.mirror import FALLBACK_FILM, film_instead
-from ytm_device.options import Options
+from ytm_device.options import SERVICES, Options
 from ytm_device.recording.render import DRAWN_S
 from ytm_device.run_dirs import private_run_dir, shared_run_dir
-from ytm_device.sound.settings import SoundSettings
-from ytm_device.sound.volume import Volume
+from ytm_device.settings.model import CameraSettings, MirrorSettings
+from ytm_device.settings.source import SettingsSource, Value
 from ytm_device.together.plan import Outputs, missing, plan
 from ytm_device.together.summary import summarise
-from ytm_device.wall_clock import Hours
 
-DEMO = Camera("demo", "demo", "asked for")
-BUNDLE, RUN = Path("/bundle"), Path("/run/x")
-COMMON = ["--bundle", "/bundle", "--run-dir", "/run/x"]
+RUN = Path("/run/x")
+COMMON = ["--run-dir", "/run/x"]
 
 
-def test_everything_there():
+def _options(headless: bool = False, **flags: Value) -> Options:
+    typed = {key.replace("__", "."): value for key, value in flags.items()}
+    return Options(headless=headless, source=SettingsSource(flags=typed))
+
+
+def test_what_was_not_typed_each_service_finds_for_itself():
     outputs = Outputs("plughw:CARD=PCH", screen=True)
-    assert plan(Options(window=True), outputs, DEMO, BUNDLE, RUN) == {
-        "reflect": [*COMMON, "--camera", "demo"],
-        "sound": [*COMMON, "--pcm", "plughw:CARD=PCH"],
-        "screen": [*COMMON, "--window"],
+    assert plan(_options(), outputs, RUN) == dict.fromkeys(SERVICES, COMMON)
+    assert missing(outputs, _options()) == []
+
+
+def test_what_was_typed_is_passed_on_to_whom_it_concerns():
+    options = _options(
+        bundle="b.ytm",
+        camera__device="demo",
+        sound__pcm="card",
+        sound__volume_db=-3.0,
+        sound__night="22:00-08:00",
+        sound__strike=False,
+        sound__periods=6,
+        screen__window=True,
+        screen__rotation=90,
+    )
+    common = [*COMMON, "--bundle=b.ytm"]
+    assert plan(options, Outputs("card", screen=True), RUN) == {
+        "reflect": [*common, "--camera=demo"],
+        "sound": [
+            *(*common, "--pcm=card", "--volume-db=-3.0", "--night=22:00-08:00"),
+            *("--no-strike", "--periods=6"),
+        ],
+        "screen": [*common, "--window", "--rotation=90"],
     }
-    assert missing(outputs, Options()) == []
+
+
+def test_all_read_the_same_files(tmp_path):
+    base = tmp_path / "mirror.toml"
+    base.touch()
+    options = Options(source=SettingsSource(base, tmp_path))
+    where = [*COMMON, f"--settings={base}", f"--data={tmp_path}"]
+    assert plan(options, Outputs(None, screen=True), RUN) == dict.fromkeys(SERVICES, where)
+    with pytest.raises(UsageError, match=f"^--settings {tmp_path}/none: no such file$"):
+        Options(source=SettingsSource(tmp_path / "none"))
 
 
 def test_without_a_sound_card_the_sound_is_made_and_not_heard():
     outputs = Outputs(None, screen=True)
-    services = plan(Options(), outputs, DEMO, BUNDLE, RUN)
-    assert services["sound"] == COMMON
-    assert services["screen"] == COMMON
-    (line,) = missing(outputs, Options())
+    assert plan(_options(), outputs, RUN)["sound"] == COMMON
+    (line,) = missing(outputs, _options())
     assert line.startswith("sound: no sound card")
 
 
 def test_without_a_display_there_is_sound_alone():
     outputs = Outputs("default", screen=False, why_no_screen="no display found")
-    assert set(plan(Options(), outputs, DEMO, BUNDLE, RUN)) == {"reflect", "sound"}
-    assert missing(outputs, Options()) == ["screen: no display found; sound only"]
+    assert set(plan(_options(), outputs, RUN)) == {"reflect", "sound"}
+    assert missing(outputs, _options()) == ["screen: no display found; sound only"]
 
 
 def test_headless_nothing_is_missed():
     outputs = Outputs(None, screen=False)
-    services = plan(Options(headless=True), outputs, DEMO, BUNDLE, RUN)
+    services = plan(_options(headless=True), outputs, RUN)
     assert services["screen"] == services["sound"] == [*COMMON, "--headless"]
-    assert missing(outputs, Options(headless=True)) == []
+    assert missing(outputs, _options(headless=True)) == []
+    named = plan(_options(headless=True, sound__pcm="card"), Outputs("card", screen=False), RUN)
+    assert named["sound"] == [*COMMON, "--pcm=card"]
 
 
 def test_what_was_not_measured_is_said_as_such():
@@ -78,22 +109,11 @@ def test_run_folders_are_private(tmp_path, monkeypatch):
 
 
 def test_where_there_is_nothing_a_film_of_the_drawn_visitor_is_made():
-    made = film_instead(Options())
-    assert (made.camera, made.record, made.seconds) == ("demo", FALLBACK_FILM, DRAWN_S)
-    assert film_instead(Options(seconds=3)).seconds == 3
-    assert film_instead(Options(window=True, sound=SoundSettings(Volume(-6)))) == made
+    made = film_instead(Options(), MirrorSettings())
+    assert (made.source.flags, made.record) == ({"camera.device": "demo"}, FALLBACK_FILM)
+    assert made.seconds == DRAWN_S
+    assert film_instead(Options(seconds=3), MirrorSettings()).seconds == 3
+    typed = _options(screen__window=True, sound__volume_db=-6)
+    assert film_instead(typed, typed.source.load()) == made
     with pytest.raises(UsageError, match="neither a display"):
-        film_instead(Options(camera="/dev/video0"))
-
-
-def test_settings_of_the_sound_are_passed_on() -> None:
-    settings = SoundSettings(
-        Volume(-3, -20, Hours.parse("22:00-08:00")), strike=False, periods=6, ceiling_dbfs=-3
-    )
-    services = plan(Options(sound=settings), Outputs("card", screen=True), DEMO, BUNDLE, RUN)
-    assert services["sound"] == [
-        *COMMON,
-        *("--pcm", "card", "--volume-db=-3", "--night=22:00-08:00", "--night-volume-db=-20"),
-        *("--ceiling-dbfs=-3", "--periods=6", "--no-strike"),
-    ]
-    assert SoundSettings().flags() == []
+        film_instead(Options(), MirrorSettings(camera=CameraSettings(device="/dev/video0")))

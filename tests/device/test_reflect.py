@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import threading
-import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from small_videos import moving
+from waiting import wait_for
 from ytm_bundle.bundle import open_bundle
-from ytm_bundle.errors import MediaError
+from ytm_bundle.errors import AnswerError, DeviceError, MediaError
+from ytm_device import wall_clock
 from ytm_device.bus.channel import Subscriber
-from ytm_device.camera.choice import choose_camera
 from ytm_device.engines.onnx import OnnxEngine
 from ytm_device.frame import Frame
 from ytm_device.latency import BIN_MS
 from ytm_device.reflecting import service
 from ytm_device.reflecting.reflector import Reflector, encoder_input, picture
 from ytm_device.reflecting.statistics import ReflectStatistics
+from ytm_device.run_dirs import endpoint
+from ytm_device.settings.source import SettingsSource
 from ytm_device.status import read_status
 
 HANG_S = 60.0
@@ -77,11 +80,29 @@ def test_the_answer_follows_the_picture_and_nothing_else(tiny_bundle):
     assert np.abs(first.mel - other.mel).mean() > 0.01
 
 
-def test_presence_begins_with_the_first_frame(tiny_bundle):
+def test_a_reflection_says_who_is_there_and_since_when(tiny_bundle):
     with Reflector(tiny_bundle) as reflector:
-        reflections = [reflector.reflect(frame(sequence=n)) for n in (5, 6)]
-    assert [each.presence_since_ns for each in reflections] == [1005, 1005]
-    assert all(each.presence for each in reflections)
+        somebody, nobody = (
+            reflector.reflect(frame(), True, 77),
+            reflector.reflect(frame(), False, 88),
+        )
+    assert (somebody.presence, somebody.presence_since_ns) == (True, 77)
+    assert (nobody.presence, nobody.presence_since_ns) == (False, 88)
+
+
+@pytest.mark.parametrize("graph", ["image_decoder", "sound_decoder"])
+def test_an_answer_that_is_not_finite_is_never_given(tiny_bundle, graph, monkeypatch):
+    run = OnnxEngine.run
+
+    def spoiled(self, **inputs):
+        answer = run(self, **inputs).copy()
+        if self._name.startswith(graph):
+            answer.flat[7] = np.nan
+        return answer
+
+    monkeypatch.setattr(OnnxEngine, "run", spoiled)
+    with Reflector(tiny_bundle) as reflector, pytest.raises(AnswerError, match=graph):
+        reflector.reflect(frame())
 
 
 def test_a_picture_that_is_suddenly_another_is_said_to_be(tiny_bundle):
@@ -114,57 +135,110 @@ def test_statistics_count_what_was_dropped():
     assert fields["latency_p50_ms"] == pytest.approx(5, abs=BIN_MS)
 
 
-def test_the_service_publishes_until_told_to_stop(tiny_bundle, tmp_path):
-    camera = choose_camera(str(moving(tmp_path / "ball.mp4", frames=10)))
-    endpoint, stop = f"ipc://{tmp_path}/bus", threading.Event()
-    arguments = (tiny_bundle, camera, endpoint, tmp_path, stop)
-    thread = threading.Thread(target=service.run, args=arguments)
+def settings(folder, camera, **flags):
+    """Of no files, and what was typed."""
+    return SettingsSource(folder / "none.toml", folder, {"camera.device": str(camera), **flags})
+
+
+@contextmanager
+def running(bundle_path, source, run_dir):
+    """The service in a thread, which is stopped and joined at the end."""
+    stop = threading.Event()
+    thread = threading.Thread(target=service.run, args=(bundle_path, source, run_dir, stop))
     thread.start()
     try:
-        seen = []
-        deadline = time.monotonic() + HANG_S
-        with Subscriber(endpoint) as subscriber:
-            while len(seen) < 12 and time.monotonic() < deadline:
-                reflection = subscriber.newest()
-                if reflection is not None:
-                    seen.append(reflection)
-                stop.wait(0.002)
+        yield
     finally:
         stop.set()
         thread.join(HANG_S)
-    assert not thread.is_alive()
+        assert not thread.is_alive()
+
+
+def collect(run_dir, count):
+    """Reflections that are published, `count` of them."""
+    seen = []
+    with Subscriber(endpoint(run_dir)) as subscriber:
+
+        def look():
+            reflection = subscriber.newest()
+            if reflection is not None:
+                seen.append(reflection)
+            return len(seen) >= count
+
+        wait_for(look)
+    return seen
+
+
+def test_the_service_publishes_until_told_to_stop(tiny_bundle, tiny_bundle_path, tmp_path):
+    video = moving(tmp_path / "ball.mp4", frames=10)
+    with running(tiny_bundle_path, settings(tmp_path, video), tmp_path):
+        seen = collect(tmp_path, 12)
     sequences = [reflection.sequence for reflection in seen]
-    assert len(seen) == 12
     assert sequences == sorted(set(sequences))
     assert {reflection.bundle_id for reflection in seen} == {tiny_bundle.id}
     status = read_status(tmp_path, "reflect")
     assert status["reflections"] >= 12
     assert status["frames"] == status["reflections"] + status["dropped"]
     assert 0 <= status["latency_p50_ms"] <= status["latency_p95_ms"] <= status["latency_p99_ms"]
+    assert status["bundle"] == tiny_bundle.id
+    assert status["progress_ns"] > status["started_ns"]
 
 
-def test_the_service_fails_when_its_camera_does(tiny_bundle, tmp_path):
+def status_when(run_dir, condition):
+    def find():
+        status = read_status(run_dir, "reflect")
+        return status if status and condition(status) else None
+
+    return wait_for(find)
+
+
+def test_a_film_that_cannot_be_played_is_an_error_since_no_waiting_helps(
+    tiny_bundle_path, tmp_path
+):
     broken = tmp_path / "text.mp4"
     broken.write_text("no video\n" * 100)
     with pytest.raises(MediaError, match=r"text\.mp4"):
-        service.run(
-            tiny_bundle,
-            choose_camera(str(broken)),
-            f"ipc://{tmp_path}/bus",
-            tmp_path,
-            threading.Event(),
-        )
+        service.run(tiny_bundle_path, settings(tmp_path, broken), tmp_path, threading.Event())
 
 
-def test_nothing_of_a_visitor_is_left_in_the_run_folder(tiny_bundle, tmp_path):
+def test_a_camera_that_is_no_camera_is_a_problem_and_no_end(tiny_bundle_path, tmp_path):
+    with running(tiny_bundle_path, settings(tmp_path, tmp_path / "none.mp4"), tmp_path):
+        status = status_when(tmp_path, lambda status: status["problem"])
+    assert "none.mp4: no such device or video file" in status["problem"]
+
+
+def test_only_bad_answers_are_an_error_after_a_while(tiny_bundle_path, tmp_path, monkeypatch):
+    def spoiled(self, frame, presence=True, since_ns=0):
+        raise AnswerError("sound_decoder: its answer is not finite")
+
+    monkeypatch.setattr(service, "check_mind", lambda bundle: None)
+    monkeypatch.setattr(Reflector, "reflect", spoiled)
+    monkeypatch.setattr(service, "ONLY_BAD_S", 0.5)
+    with pytest.raises(DeviceError, match=r"not finite; nothing else for 0\.5 s"):
+        service.run(tiny_bundle_path, settings(tmp_path, "demo"), tmp_path, threading.Event())
+
+
+def test_it_rests_in_closed_hours_and_opens_again(tiny_bundle_path, tmp_path, monkeypatch):
+    hours = {"open": True}
+    monkeypatch.setattr(wall_clock, "is_open", lambda _hours: hours["open"])
+    with running(tiny_bundle_path, settings(tmp_path, "demo"), tmp_path):
+        status_when(tmp_path, lambda status: status["reflections"] > 3)
+        hours["open"] = False
+        resting = status_when(tmp_path, lambda status: status["mode"] == "idle")
+        later = status_when(tmp_path, lambda each: each["written_ns"] > resting["written_ns"])
+        assert later["reflections"] == resting["reflections"]
+        assert later["progress_ns"] > resting["progress_ns"]
+        hours["open"] = True
+        status_when(tmp_path, lambda status: status["reflections"] > resting["reflections"])
+
+
+def test_nothing_of_a_visitor_is_left_in_the_run_folder(tiny_bundle_path, tmp_path):
     run_dir = tmp_path / "run"
     run_dir.mkdir()
-    stop = threading.Event()
-    timer = threading.Timer(1.0, stop.set)
-    timer.start()
-    service.run(tiny_bundle, choose_camera("demo"), f"ipc://{tmp_path}/bus", run_dir, stop)
-    timer.join()
-    assert [path.name for path in run_dir.iterdir()] == ["reflect.json"]
+    with running(tiny_bundle_path, settings(tmp_path, "demo"), run_dir):
+        collect(run_dir, 5)
+    left = {path.name for path in run_dir.iterdir() if not path.is_socket()}
+    assert left == {"reflect.json"}
     values = read_status(run_dir, "reflect").values()
     assert all(isinstance(value, (int, float, str, type(None))) for value in values)
-    assert max(len(str(value)) for value in values) <= 64
+    assert max(len(str(value)) for value in values) <= 200

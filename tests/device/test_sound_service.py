@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -15,29 +18,33 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conftest import MakeBundle
 from waiting import HANG_S, wait_for
 from ytm_bundle.bundle import Bundle
 from ytm_bundle.errors import DeviceError
+from ytm_bundle.files import replacing_folder
 from ytm_device import wall_clock
 from ytm_device.bus.channel import Publisher
 from ytm_device.frame import Reflection
+from ytm_device.run_dirs import endpoint
+from ytm_device.settings.source import SettingsSource
 from ytm_device.sound import service
 from ytm_device.sound.player import player_for
-from ytm_device.sound.settings import SoundSettings
 from ytm_device.sound.sink import ClockedNullSink
-from ytm_device.sound.volume import Volume
 from ytm_device.status import read_status
-from ytm_device.wall_clock import Hours
 
 PLAY_A_WHILE = """
 import sys, threading
 from pathlib import Path
-from ytm_bundle.bundle import open_bundle
+from ytm_device.settings.source import SettingsSource
+from ytm_device.run_dirs import endpoint
+from ytm_device.settings.source import SettingsSource
 from ytm_device.sound import service
 stop = threading.Event()
 threading.Timer(0.5, stop.set).start()
-with open_bundle(Path(sys.argv[1])) as bundle:
-    service.run(bundle, sys.argv[2], Path(sys.argv[3]), "recorded", stop)
+run_dir = Path(sys.argv[2])
+source = SettingsSource(run_dir / "none.toml", run_dir, {"sound.pcm": "recorded"})
+service.run(Path(sys.argv[1]), source, run_dir, stop)
 """
 
 
@@ -54,18 +61,20 @@ def _reflection(bundle: Bundle, sequence: int, bundle_id: str) -> Reflection:
     )
 
 
+def _source(folder: Path, **sound: Any) -> SettingsSource:
+    """Settings of the sound as they are typed; `folder` may hold a file of others."""
+    flags = {f"sound.{name}": value for name, value in sound.items()}
+    return SettingsSource(folder / "none.toml", folder, flags)
+
+
 @contextmanager
-def _running(
-    bundle: Bundle,
-    endpoint: str,
-    run_dir: Path,
-    pcm: str | None = None,
-    settings: SoundSettings | None = None,
-) -> Iterator[None]:
+def _running(bundle_path: Path, run_dir: Path, **sound: Any) -> Iterator[None]:
     """The service in a thread, which is stopped and joined at the end."""
     stop = threading.Event()
     thread = threading.Thread(
-        target=service.run, args=(bundle, endpoint, run_dir, pcm, stop, settings)
+        target=service.run,
+        args=(bundle_path, _source(run_dir, **sound), run_dir, stop),
+        kwargs={"headless": True},
     )
     thread.start()
     try:
@@ -85,10 +94,9 @@ def _status_when(run_dir: Path, condition: Callable[[dict], Any], meanwhile=bool
 
 
 def test_the_newest_reflection_is_played_and_the_replay_otherwise(
-    tiny_bundle: Bundle, tmp_path: Path
+    tiny_bundle: Bundle, tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
-    endpoint = f"ipc://{tmp_path}/reflections"
-    with Publisher(endpoint) as publisher, _running(tiny_bundle, endpoint, tmp_path):
+    with Publisher(endpoint(tmp_path)) as publisher, _running(tiny_bundle_path, tmp_path):
         sequence = iter(range(10**6))
 
         def publish(bundle_id: str = tiny_bundle.id) -> None:
@@ -119,9 +127,8 @@ def test_what_the_card_hears_begins_and_ends_in_silence(
         "pcm.nothing { type null }\n"
         f'pcm.recorded {{ type file slave.pcm nothing file "{recorded}" format raw }}\n'
     )
-    endpoint = f"ipc://{tmp_path}/reflections"
     subprocess.run(
-        [sys.executable, "-c", PLAY_A_WHILE, tiny_bundle_path, endpoint, tmp_path],
+        [sys.executable, "-c", PLAY_A_WHILE, tiny_bundle_path, tmp_path],
         env=os.environ | {"ALSA_CONFIG_PATH": str(configuration)},
         check=True,
         timeout=HANG_S,
@@ -136,10 +143,9 @@ def test_what_the_card_hears_begins_and_ends_in_silence(
 
 
 def test_a_pcm_that_does_not_exist_is_named_and_the_sound_keeps_time(
-    tiny_bundle: Bundle, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tiny_bundle_path: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    endpoint = f"ipc://{tmp_path}/reflections"
-    with _running(tiny_bundle, endpoint, tmp_path, "plughw:CARD=nobody"):
+    with _running(tiny_bundle_path, tmp_path, pcm="plughw:CARD=nobody"):
         status = _status_when(tmp_path, lambda status: status["samples"] > 0)
     assert status["sink"] == "none (clock)"
     assert "plughw:CARD=nobody: cannot be opened" in status["problem"]
@@ -147,28 +153,29 @@ def test_a_pcm_that_does_not_exist_is_named_and_the_sound_keeps_time(
 
 
 def test_an_audio_thread_that_fails_ends_the_service(
-    tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_sink: ClockedNullSink, _samples: np.ndarray) -> None:
         raise ArithmeticError("planted")
 
     monkeypatch.setattr(ClockedNullSink, "write", fail)
     with pytest.raises(DeviceError, match=r"the audio thread failed .*planted"):
-        service.run(tiny_bundle, f"ipc://{tmp_path}/reflections", tmp_path, None, threading.Event())
+        service.run(tiny_bundle_path, _source(tmp_path), tmp_path, threading.Event(), headless=True)
 
 
 def test_a_sudden_change_and_the_hour_reach_the_player(
-    tiny_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_bundle: Bundle,
+    tiny_bundle_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(wall_clock, "clock_is_set", lambda: True)
     monkeypatch.setattr(wall_clock, "local_time", lambda: dt.time(23, 0))
-    night = Volume(master_db=-3, night_db=-20, night=Hours.parse("22:00-08:00"))
+    night = {"volume_db": -3.0, "night_volume_db": -20.0, "night": "22:00-08:00"}
     loudness_db = player_for(tiny_bundle).gain.target_db
-    endpoint = f"ipc://{tmp_path}/reflections"
-    settings = SoundSettings(night)
     with (
-        Publisher(endpoint) as publisher,
-        _running(tiny_bundle, endpoint, tmp_path, None, settings),
+        Publisher(endpoint(tmp_path)) as publisher,
+        _running(tiny_bundle_path, tmp_path, **night),
     ):
         sequence = iter(range(10**6))
 
@@ -182,10 +189,58 @@ def test_a_sudden_change_and_the_hour_reach_the_player(
 
 
 def test_the_least_volume_is_silence_however_soft_the_bundle_is(
-    tiny_bundle: Bundle, tmp_path: Path
+    tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
-    settings = SoundSettings(Volume(master_db=-60), loudness_lufs=0)
-    endpoint = f"ipc://{tmp_path}/reflections"
-    with _running(tiny_bundle, endpoint, tmp_path, None, settings):
+    with _running(tiny_bundle_path, tmp_path, volume_db=-60.0, loudness_lufs=0.0):
         status = _status_when(tmp_path, lambda status: status["samples"] > 0)
     assert status["gain_db"] is None
+
+
+def _ask(run_dir: Path, verb: str) -> dict:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.settimeout(HANG_S)
+        asking.connect(str(run_dir / "sound.sock"))
+        asking.sendall(json.dumps({"verb": verb}).encode() + b"\n")
+        return json.loads(asking.makefile().readline())
+
+
+def test_who_is_told_to_be_silent_is_and_sounds_again(
+    tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    with _running(tiny_bundle_path, tmp_path):
+        _status_when(tmp_path, lambda status: status["gain_db"] is not None)
+        assert _ask(tmp_path, "mute")["ok"]
+        silent = _status_when(tmp_path, lambda status: status["gain_db"] is None)
+        assert silent["muted"]
+        assert _ask(tmp_path, "unmute")["ok"]
+        _status_when(tmp_path, lambda status: status["gain_db"] is not None)
+
+
+def test_a_volume_that_is_set_is_taken_up_without_beginning_anew(
+    tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    with _running(tiny_bundle_path, tmp_path):
+        before = _status_when(tmp_path, lambda status: status["gain_db"] is not None)
+        (tmp_path / "mirror.toml").write_text("[sound]\nvolume_db = -6.0\n")
+        assert _ask(tmp_path, "reload") == {"ok": True, "settings_problem": None}
+        softer = before["gain_db"] - 6
+        after = _status_when(tmp_path, lambda status: status["gain_db"] == pytest.approx(softer))
+        assert after["samples"] > before["samples"]
+        (tmp_path / "mirror.toml").write_text("[sound]\nvolume_db = 99\n")
+        assert "sound.volume_db" in _ask(tmp_path, "reload")["settings_problem"]
+        _status_when(tmp_path, lambda status: status["settings_problem"])
+
+
+def test_another_bundle_is_played_from_the_next_still_on(
+    tiny_bundle_path: Path, tmp_path: Path, make_bundle: MakeBundle
+) -> None:
+    installed = tmp_path / "bundle"
+    shutil.copytree(tiny_bundle_path, installed)
+    with _running(installed, tmp_path):
+        before = _status_when(tmp_path, lambda status: status["samples"] > 0)
+        other = make_bundle(tmp_path / "other", seed=5)
+        with replacing_folder(installed) as folder:
+            shutil.copytree(other, folder, dirs_exist_ok=True)
+        after = _status_when(tmp_path, lambda status: status["bundle"] != before["bundle"])
+        assert after["bundle_problem"] is None
+        assert after["samples"] > 0

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytm_bundle.errors import UsageError
 from ytm_device.sound.volume import GLIDE_S, Gain, Volume
 from ytm_device.wall_clock import Hours
 
@@ -53,19 +52,7 @@ def test_without_hours_there_is_no_night() -> None:
     assert Volume().decibels(time(23, 0), clock_is_set=True) == 0
 
 
-@pytest.mark.parametrize("value", [-60.1, 12.1, math.nan, math.inf])
-def test_a_volume_out_of_range_is_refused_with_flag_value_and_range(value: float) -> None:
-    with pytest.raises(UsageError, match=f"^--volume-db {value:g}: give dB from -60 to 12$"):
-        Volume(master_db=value)
-
-
-@pytest.mark.parametrize("value", [-60.1, 0.1, math.nan, -math.inf])
-def test_so_is_a_night_volume(value: float) -> None:
-    with pytest.raises(UsageError, match=f"^--night-volume-db {value:g}: give dB from -60 to 0$"):
-        Volume(night_db=value)
-
-
-def test_the_ends_of_the_ranges_are_allowed() -> None:
+def test_the_least_volume_is_silence_even_before_the_night_lowers_it() -> None:
     assert Volume(12, 0, NIGHT).decibels(time(0, 0), clock_is_set=True) == 12
     assert Volume(-60, -60, NIGHT).decibels(time(0, 0), clock_is_set=True) == -math.inf
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytm_bundle.errors import UsageError
 from ytm_device import wall_clock
-from ytm_device.wall_clock import Hours, clock_is_set
+from ytm_device.wall_clock import Hours, clock_is_set, is_open
 
 TIMES = st.times()
 
@@ -57,7 +56,7 @@ def test_hours_written_are_read_again(start: time, end: time) -> None:
     start, end = start.replace(second=0, microsecond=0), end.replace(second=0, microsecond=0)
     text = f"{start:%H:%M}-{end:%H:%M}"
     if start == end:
-        with pytest.raises(UsageError, match=f"{text}: starts when it ends; give two different"):
+        with pytest.raises(ValueError, match=f"{text}: starts when it ends; give two different"):
             Hours.parse(text)
     else:
         assert Hours.parse(text) == Hours(start, end)
@@ -68,7 +67,7 @@ def test_hours_written_are_read_again(start: time, end: time) -> None:
     ["", "-", "22:00", "22-08", "22:00-24:00", "22:00-08:60", "22:00-08:00-09:00", "10pm-8am"],
 )
 def test_other_hours_are_refused_with_the_value_and_an_example(text: str) -> None:
-    with pytest.raises(UsageError, match=f"'{text}': no hours .* as 22:00-08:00"):
+    with pytest.raises(ValueError, match=f"'{text}': no hours .* as 22:00-08:00"):
         Hours.parse(text)
 
 
@@ -96,3 +95,23 @@ def test_hours_hold_from_start_to_before_end(text: str, now: time, held: bool) -
 def test_hours_and_their_opposite_share_the_day(start: time, end: time, now: time) -> None:
     if start != end:
         assert Hours(start, end).holds(now) is not Hours(end, start).holds(now)
+
+
+@pytest.mark.parametrize(
+    ("text", "now", "clock_set", "expected"),
+    [
+        (None, time(3, 0), True, True),
+        ("10:00-18:00", time(12, 0), True, True),
+        ("10:00-18:00", time(9, 59), True, False),
+        ("10:00-18:00", time(18, 0), True, False),
+        ("10:00-18:00", time(3, 0), False, True),
+        ("18:00-02:00", time(1, 59), True, True),
+        ("18:00-02:00", time(2, 0), True, False),
+    ],
+)
+def test_it_is_open_in_its_hours_and_always_while_nobody_knows_the_time(
+    monkeypatch: pytest.MonkeyPatch, text: str | None, now: time, clock_set: bool, expected: bool
+) -> None:
+    monkeypatch.setattr(wall_clock, "local_time", lambda: now)
+    monkeypatch.setattr(wall_clock, "clock_is_set", lambda: clock_set)
+    assert is_open(None if text is None else Hours.parse(text)) is expected

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ytm_bundle.errors import UsageError
+from ytm_bundle.errors import DeviceError, UsageError
 from ytm_bundle.manifest import ImageSpec
 from ytm_device.camera import demo
 from ytm_device.camera.demo import DemoCamera
-from ytm_device.camera.device import DeviceCamera, cameras
+from ytm_device.camera.device import DeviceCamera
 from ytm_device.camera.file import FileCamera
+from ytm_device.camera.finding import cameras
 from ytm_device.camera.source import CameraSource
 
 
@@ -19,9 +20,10 @@ from ytm_device.camera.source import CameraSource
 class Camera:
     """Which camera, and why."""
 
-    kind: Literal["device", "file", "demo"]
+    kind: Literal["device", "first", "file", "demo"]
+    """`first`: whichever camera is found first, once there is one."""
     name: str
-    """A path, or `demo`."""
+    """A path, `demo`, or words for the first camera."""
     why: str
 
     def open(self, image: ImageSpec) -> CameraSource:
@@ -35,17 +37,28 @@ class Camera:
             return DemoCamera(image)
         if self.kind == "file":
             return FileCamera(Path(self.name), image)
-        return DeviceCamera(Path(self.name), image)
+        if self.kind == "device":
+            return DeviceCamera(Path(self.name), image)
+        found = next(cameras(), None)
+        if found is None:
+            raise DeviceError("no camera is connected; plug one in")
+        return DeviceCamera(found, image)
 
 
-def choose_camera(wanted: str | None) -> Camera:
+def choose_camera(wanted: str | None, *, wait: bool = False) -> Camera:
     """The camera that was asked for; without a wish the first one found, else the drawn visitor.
+
+    Args:
+        wanted: what `--camera` says.
+        wait: without a wish, take the first camera that comes, and never the drawn visitor.
 
     Raises:
         UsageError: `wanted` is neither a device, nor a file, nor `demo`.
     """
     if wanted == demo.NAME:
         return Camera("demo", demo.NAME, "asked for")
+    if wanted is None and wait:
+        return Camera("first", "the first camera", "none was asked for")
     if wanted is None:
         found = next(cameras(), None)
         if found is None:

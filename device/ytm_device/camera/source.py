@@ -15,7 +15,7 @@ from ytm_device.owner import Owner
 
 
 class CameraSource(Owner):
-    """Gives the newest picture. Made, used and closed in one thread."""
+    """Gives the newest picture. Used in one thread at a time."""
 
     name: str
     """Which camera, for the log and the status."""
@@ -30,6 +30,17 @@ class CameraSource(Owner):
         Raises:
             DeviceError: the camera failed.
             MediaError: the file cannot be decoded.
+        """
+
+    @property
+    def damaged(self) -> int:
+        """Pictures that came and were dropped because part of them was missing."""
+        return 0
+
+    def step_exposure(self, direction: int) -> None:
+        """Expose half a stop longer (1) or shorter (-1), if the camera leaves that to the mirror.
+
+        Returns at once, and raises nothing: a camera that cannot do it stays as it is.
         """
 
 

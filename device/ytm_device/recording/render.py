@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ytm_device.camera.demo import drawn_frames
 from ytm_device.camera.file import read_frames
 from ytm_device.console import messages
 from ytm_device.frame import Frame
+from ytm_device.light.leveller import LightLeveller
 from ytm_device.recording.film import HEIGHT, RATE_HZ, WIDTH, Film, writing_film
 from ytm_device.reflecting.reflector import Reflector
 from ytm_device.screen.picture import Enlarger
@@ -82,7 +84,7 @@ def check_recordable(camera: Camera) -> None:
     Raises:
         UsageError: `camera` is live.
     """
-    if camera.kind == "device":
+    if camera.kind not in ("file", "demo"):
         raise UsageError(
             f"--record: never with a live camera ({camera.name}), since visitors are not recorded;"
             " give --camera demo or a video file"
@@ -106,7 +108,7 @@ class _Answering:
     """Answers each frame once, however often it is shown."""
 
     def __init__(self, bundle: Bundle, reflector: Reflector) -> None:
-        self._reflector = reflector
+        self._reflector, self._leveller = reflector, LightLeveller()
         self._enlarger = Enlarger(bundle.manifest.image, WIDTH, HEIGHT)
         self._player = player_for(bundle)
         self._frame: Frame | None = None
@@ -114,7 +116,8 @@ class _Answering:
     def add(self, frame: Frame, film: Film) -> None:
         """Add the answer to `frame` to `film`."""
         if frame is not self._frame:
-            reflection = self._reflector.reflect(frame)
+            level = self._leveller.level(frame.pixels, frame.taken_ns)
+            reflection = self._reflector.reflect(replace(frame, pixels=level))
             self._player.follow(reflection.mel, reflection.moved_ns)
             self._screen = self._enlarger.render(reflection.image)
             self._frame = frame

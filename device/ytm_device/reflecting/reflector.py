@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ytm_bundle.bundle import Bundle
+from ytm_bundle.errors import AnswerError
 from ytm_bundle.manifest import GraphName
 from ytm_device.engines.engine import Engine, Tensor
 from ytm_device.engines.onnx import OnnxEngine
@@ -48,7 +49,6 @@ class Reflector(Owner):
         self._engines: dict[GraphName, Engine] = {
             name: OnnxEngine(bundle.graph_path(name), threads) for name in _GRAPHS
         }
-        self._present_since_ns: int | None = None
         self._movement = Movement(bundle.manifest.sudden_change)
 
     def close(self) -> None:
@@ -61,13 +61,19 @@ class Reflector(Owner):
         """What runs the graphs, for the log and the status."""
         return self._engines["image_encoder"].backend
 
-    def reflect(self, frame: Frame) -> Reflection:
+    def reflect(self, frame: Frame, presence: bool = True, since_ns: int = 0) -> Reflection:
         """Answer `frame`, whose picture has the size that the manifest says.
 
         The picture in the mirror is what the picture autoencoder makes of the visitor; the sound is
-        what the associator hears in it. Somebody is always held to be there.
+        what the associator hears in it.
+
+        Args:
+            frame: the picture.
+            presence: somebody is there.
+            since_ns: since when, or since when not; as it is, for ever.
 
         Raises:
+            AnswerError: an answer is not finite.
             DeviceError: a graph cannot be run.
         """
         image = encoder_input(frame.pixels)
@@ -75,14 +81,18 @@ class Reflector(Owner):
         offered = {"latent": latent, "image": image, "noise": self._noise}
         wanted = {name: offered[name] for name in self._inputs}
         sound = self._engines["image_to_sound"].run(**wanted)
-        mel = self._engines["sound_decoder"].run(latent=sound)[0]
-        if self._present_since_ns is None:
-            self._present_since_ns = frame.taken_ns
+        answer = {
+            "sound_decoder": self._engines["sound_decoder"].run(latent=sound),
+            "image_decoder": self._engines["image_decoder"].run(latent=latent),
+        }
+        for name, values in answer.items():
+            if not np.isfinite(values).all():
+                raise AnswerError(f"{name}: its answer is not finite; it is not shown")
         return Reflection(
-            image=picture(self._engines["image_decoder"].run(latent=latent)),
-            mel=np.clip(mel, 0, 1),
-            presence=True,
-            presence_since_ns=self._present_since_ns,
+            image=picture(answer["image_decoder"]),
+            mel=np.clip(answer["sound_decoder"][0], 0, 1),
+            presence=presence,
+            presence_since_ns=since_ns,
             taken_ns=frame.taken_ns,
             sequence=frame.sequence,
             bundle_id=self._bundle_id,

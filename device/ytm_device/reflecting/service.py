@@ -4,69 +4,169 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ytm_bundle.bundle import Bundle
-from ytm_bundle.errors import DeviceError
+from ytm_bundle.errors import AnswerError, DeviceError
+from ytm_device.attendant import Attendant
+from ytm_device.bundles import BundleKeeper
 from ytm_device.bus.channel import Publisher
-from ytm_device.camera.choice import Camera
-from ytm_device.camera.source import CameraSource
+from ytm_device.camera.steady import SteadyCamera
+from ytm_device.frame import Frame
+from ytm_device.reflecting.looking import ExposureSteps, camera_for
 from ytm_device.reflecting.reflector import Reflector
+from ytm_device.reflecting.seeing import Seeing
 from ytm_device.reflecting.statistics import ReflectStatistics
-from ytm_device.status import StatusReporter, Value
+from ytm_device.run_dirs import endpoint
+from ytm_device.settings.source import SettingsSource
+from ytm_device.status import Value
 
 SERVICE = "reflect"
-NO_PICTURE_S = 10.0
-"""A camera that sends nothing for so long has failed."""
+ONLY_BAD_S = 10.0
+"""A mind that gives nothing but bad answers for so long is started anew."""
 _TURN_S = 0.25
+_NS_PER_S = 1_000_000_000
 
 
 def run(
-    bundle: Bundle, camera: Camera, endpoint: str, run_dir: Path, stop: threading.Event
+    bundle_path: Path,
+    source: SettingsSource,
+    run_dir: Path,
+    stop: threading.Event,
 ) -> None:
-    """Reflect what `camera` sees, at `endpoint`, until `stop` is set.
+    """Reflect what the camera sees until `stop` is set.
+
+    Args:
+        bundle_path: of the bundle that answers; another that takes its place answers from the next
+            still of the replay on.
+        source: of the settings.
+        run_dir: folder of the bus, of the socket, and of the status, replaced once a second.
+        stop: looked at between two frames.
 
     Raises:
-        DeviceError: the camera or a graph failed, or nothing can be published.
-        MediaError: the file cannot be played.
+        BundleError: no bundle can be used.
+        DeviceError: a graph failed, or nothing can be published.
+        MediaError: the file that plays the camera cannot be decoded.
     """
     with (
-        Publisher(endpoint) as publisher,
-        Reflector(bundle) as reflector,
-        camera.open(bundle.manifest.image) as source,
+        Attendant(SERVICE, run_dir, source, time.monotonic_ns()) as attendant,
+        BundleKeeper(bundle_path, check_mind) as keeper,
+        Publisher(endpoint(run_dir)) as publisher,
     ):
-        statistics = ReflectStatistics()
+        service = _Service(attendant, keeper, publisher, stop, Seeing(attendant.settings))
+        while not stop.is_set():
+            if attendant.openness(time.monotonic_ns()) == 0:
+                service.rest()
+                continue
+            with (
+                Reflector(keeper.bundle) as reflector,
+                camera_for(
+                    attendant.settings.camera, keeper.bundle.manifest.image, run_dir
+                ) as camera,
+            ):
+                service.look_out(reflector, camera)
+
+
+def check_mind(bundle: Bundle) -> None:
+    """See whether the graphs of `bundle` answer one of its own pictures.
+
+    Raises:
+        BundleError: its pictures cannot be read.
+        DeviceError: a graph cannot be loaded or run, or its answer is not finite.
+    """
+    with Reflector(bundle) as reflector:
+        reflector.reflect(Frame(bundle.replay().images[0], 0, 0, "replay"))
+
+
+@dataclass
+class _Service:
+    """Everything that lasts as long as the service."""
+
+    attendant: Attendant
+    keeper: BundleKeeper
+    publisher: Publisher
+    stop: threading.Event
+    seeing: Seeing
+    steps: ExposureSteps = field(default_factory=ExposureSteps)
+    statistics: ReflectStatistics = field(default_factory=ReflectStatistics)
+    bad_answers: int = 0
+    """Frames whose answer was not finite."""
+
+    def look_out(self, reflector: Reflector, camera: SteadyCamera) -> None:
+        """Answer what `camera` sees until it or the mind must be another, or until closed."""
+        opened_for = self.attendant.settings.camera
+        good_ns = time.monotonic_ns()
+        problem: str | None = None
+        while not self.stop.is_set():
+            frame, probed_ns = camera.next_frame(_TURN_S), camera.probed_ns
+            now_ns = time.monotonic_ns()
+            if frame is not None:
+                problem = self._answer(frame, reflector, camera)
+                if problem is None:
+                    good_ns = now_ns
+                elif now_ns - good_ns > ONLY_BAD_S * _NS_PER_S:
+                    raise DeviceError(f"{problem}; nothing else for {ONLY_BAD_S:g} s")
+            elif probed_ns is not None and now_ns - probed_ns < 2 * _TURN_S * _NS_PER_S:
+                self.attendant.finished(now_ns)
+            self.attendant.turn(now_ns)
+            self.seeing.apply(self.attendant.settings)
+            if self.attendant.due(now_ns):
+                self._report(now_ns, reflector, camera, problem)
+            if self.attendant.settings.camera != opened_for or self._is_over(now_ns):
+                break
+        self._report(time.monotonic_ns(), reflector, camera, problem)
+
+    def rest(self) -> None:
+        """Wait, with the camera closed, while the installation is."""
+        self.stop.wait(_TURN_S)
+        now_ns = time.monotonic_ns()
+        self.attendant.finished(now_ns)
+        self.attendant.turn(now_ns)
+        if self.attendant.due(now_ns):
+            self.attendant.report(now_ns, self._fields(now_ns))
+        self._is_over(now_ns)
+
+    def _answer(self, frame: Frame, reflector: Reflector, camera: SteadyCamera) -> str | None:
+        """Answer one frame; what is wrong with the answer, if anything is."""
+        seen = self.seeing.see(frame, replaying=self.attendant.replaying)
+        if direction := self.steps.direction(seen.light, frame.taken_ns):
+            camera.step_exposure(direction)
+        try:
+            reflection = reflector.reflect(seen.frame, seen.presence, seen.since_ns)
+        except AnswerError as error:
+            self.bad_answers += 1
+            return str(error)
+        self.publisher.publish(reflection)
+        now_ns = time.monotonic_ns()
+        self.statistics.add(frame.sequence, frame.taken_ns, now_ns)
+        self.attendant.finished(now_ns)
+        return None
+
+    def _is_over(self, now_ns: int) -> bool:
+        """Whether another bundle takes over, or it closes."""
+        changes = self.keeper.look(now_ns)
+        if changes:
+            self.keeper.change()
+        return changes or self.attendant.openness(now_ns) == 0
+
+    def _report(
+        self, now_ns: int, reflector: Reflector, camera: SteadyCamera, problem: str | None
+    ) -> None:
         about: dict[str, Value] = {
-            "bundle": bundle.id,
-            "camera": source.name,
+            "problem": camera.problem or problem or self.seeing.light_problem,
+            "camera": camera.name,
+            "camera_recoveries": camera.recoveries,
+            "camera_damaged": camera.damaged,
             "backend": reflector.backend,
         }
-        reporter = StatusReporter(run_dir, SERVICE)
-        while not stop.is_set():
-            if _answer(source, reflector, publisher, statistics, stop):
-                now_ns = time.monotonic_ns()
-                if reporter.due(now_ns):
-                    reporter.report(now_ns, about | statistics.fields())
-        reporter.report(time.monotonic_ns(), about | statistics.fields())
+        self.attendant.report(now_ns, self._fields(now_ns) | about)
 
-
-def _answer(
-    source: CameraSource,
-    reflector: Reflector,
-    publisher: Publisher,
-    statistics: ReflectStatistics,
-    stop: threading.Event,
-) -> bool:
-    """Answer the next picture; False if told to stop before one came."""
-    deadline_s = time.monotonic() + NO_PICTURE_S
-    while not stop.is_set():
-        frame = source.next_frame(_TURN_S)
-        if frame is not None:
-            publisher.publish(reflector.reflect(frame))
-            statistics.add(frame.sequence, frame.taken_ns, time.monotonic_ns())
-            return True
-        if time.monotonic() > deadline_s:
-            raise DeviceError(
-                f"{source.name}: no picture for {NO_PICTURE_S:g} s; is the camera in use or frozen?"
-            )
-    return False
+    def _fields(self, now_ns: int) -> dict[str, Value]:
+        return {
+            "bundle": self.keeper.bundle.id,
+            "bundle_problem": self.keeper.problem,
+            "bad_answers": self.bad_answers,
+            **self.seeing.fields(now_ns),
+            **self.statistics.fields(),
+        }

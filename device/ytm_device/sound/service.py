@@ -6,86 +6,143 @@ import math
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
 
 from ytm_bundle.bundle import Bundle
 from ytm_bundle.errors import DeviceError
 from ytm_device import wall_clock
+from ytm_device.attendant import Attendant
+from ytm_device.bundles import BundleKeeper
 from ytm_device.bus.channel import Subscriber
 from ytm_device.latency import LatencyHistogram
-from ytm_device.replay import Answer, Programme
+from ytm_device.replay import Answer, On, Programme
+from ytm_device.run_dirs import endpoint
+from ytm_device.settings.source import SettingsSource
 from ytm_device.sound.card import CardSink
 from ytm_device.sound.gesture import Gesture
 from ytm_device.sound.loop import AudioLoop, Heard
-from ytm_device.sound.loudness import levels
+from ytm_device.sound.loudness import Levels, levels
+from ytm_device.sound.pcm import find_card
 from ytm_device.sound.player import Player
 from ytm_device.sound.realtime import collect_garbage
 from ytm_device.sound.settings import SoundSettings
 from ytm_device.sound.sink import ClockedNullSink, Sink
-from ytm_device.status import StatusReporter, Value
+from ytm_device.status import Value
 
 SERVICE = "sound"
 MAX_FOLLOWED = 8
 """Answers that may wait to be heard: far more than come within a fade."""
 WAIT_S = 0.01
 """How long this thread waits for a reflection before it looks at everything else."""
+_FIXED = ("pcm", "periods", "ceiling_dbfs", "strike")
+"""Settings for whose change the sound begins anew; it takes up the others as it plays."""
 _NS_PER_S = 1_000_000_000
 
 
 def run(
-    bundle: Bundle,
-    endpoint: str,
+    bundle_path: Path,
+    source: SettingsSource,
     run_dir: Path,
-    pcm: str | None,
     stop: threading.Event,
-    settings: SoundSettings | None = None,
     *,
+    headless: bool = False,
     memory_locked: bool = False,
 ) -> None:
-    """Play the newest reflection from `endpoint`, or the replay, until `stop` is set.
+    """Play the newest reflection, or the replay, until `stop` is set.
 
     Lack of a card ends nothing: the sound keeps time, and is heard again when there is one.
 
     Args:
-        bundle: says what the sound is and holds the replay.
-        endpoint: where reflections are published.
-        run_dir: folder of the status, replaced once a second and at the end.
-        pcm: ALSA name of the PCM to play on; None plays to nobody, at a card's pace.
+        bundle_path: of the bundle, which says what the sound is and holds the replay; another that
+            takes its place is played from the next still on.
+        source: of the settings.
+        run_dir: folder of the bus, of the socket, and of the status, replaced once a second and at
+            the end.
         stop: looked at many times a second.
-        settings: as `SoundSettings` has them by default, unless given.
+        headless: play to nobody, at a card's pace.
         memory_locked: this process stays in RAM, for the status.
 
     Raises:
+        BundleError: no bundle can be played.
         DeviceError: the audio thread failed.
     """
-    settings = settings or SoundSettings()
-    with _sink(bundle, pcm, settings) as sink, Subscriber(endpoint) as subscriber:
-        show = _Show(bundle, subscriber, sink, settings)
+    with (
+        Attendant(SERVICE, run_dir, source, time.monotonic_ns()) as attendant,
+        BundleKeeper(bundle_path) as keeper,
+        Subscriber(endpoint(run_dir)) as subscriber,
+    ):
+        service = _Service(attendant, keeper, subscriber, stop, memory_locked)
+        while not stop.is_set():
+            with _sink(keeper.bundle, attendant.settings.sound, headless) as sink:
+                service.play_on(sink)
+
+
+def _sink(bundle: Bundle, settings: SoundSettings, headless: bool) -> Sink:
+    rate_hz = bundle.manifest.sound.playback_rate_hz
+    if headless and settings.pcm is None:
+        return ClockedNullSink(rate_hz, periods=settings.periods)
+    # Where there is no card, the one that comes later is `default`.
+    pcm = settings.pcm or find_card() or "default"
+    return CardSink(pcm, rate_hz, settings.ceiling_dbfs, settings.periods)
+
+
+@dataclass(frozen=True)
+class _Service:
+    """Everything that lasts as long as the service."""
+
+    attendant: Attendant
+    keeper: BundleKeeper
+    subscriber: Subscriber
+    stop: threading.Event
+    memory_locked: bool
+
+    def play_on(self, sink: Sink) -> None:
+        """Play on one sink until another is needed, or until `stop` is set."""
+        opened_for = self.attendant.settings.sound
+        while not self.stop.is_set() and self._suits(sink, opened_for):
+            show = _Show(self.keeper.bundle, self.subscriber, sink, self.attendant)
+            show.turn(time.monotonic_ns(), WAIT_S)
+            with AudioLoop(show.player, sink) as loop:
+                while not self.stop.is_set() and self._suits(sink, opened_for):
+                    self._turn(show, loop, sink)
+                    if self.keeper.look(time.monotonic_ns()):
+                        self.keeper.change()
+                        break
+            _check(loop)
+            self._report(show, loop)
+
+    def _suits(self, sink: Sink, opened_for: SoundSettings) -> bool:
+        wanted = self.attendant.settings.sound
+        return (
+            all(getattr(wanted, name) == getattr(opened_for, name) for name in _FIXED)
+            and self.keeper.bundle.manifest.sound.playback_rate_hz == sink.rate_hz
+        )
+
+    def _turn(self, show: _Show, loop: AudioLoop, sink: Sink) -> None:
+        """Let the player follow what is on, once, and see to everything else."""
         show.turn(time.monotonic_ns(), WAIT_S)
-        show.set_volume()
-        with AudioLoop(show.player, sink) as loop:
-            reporter = StatusReporter(run_dir, SERVICE)
-            while not stop.is_set():
-                show.turn(time.monotonic_ns(), WAIT_S)
-                show.note(loop.heard)
-                _check(loop)
-                now_ns = time.monotonic_ns()
-                if isinstance(sink, CardSink):
-                    sink.reopen(now_ns)
-                if reporter.due(now_ns):
-                    show.set_volume()
-                    reporter.report(now_ns, show.status(now_ns, loop, memory_locked))
-                    collect_garbage()
+        show.note(loop.heard)
         _check(loop)
         now_ns = time.monotonic_ns()
-        reporter.report(now_ns, show.status(now_ns, loop, memory_locked))
+        self.attendant.turn(now_ns)
+        if show.advanced(loop):
+            self.attendant.finished(now_ns)
+        if isinstance(sink, CardSink):
+            sink.reopen(now_ns)
+        if self.attendant.due(now_ns):
+            self._report(show, loop)
 
-
-def _sink(bundle: Bundle, pcm: str | None, settings: SoundSettings) -> Sink:
-    rate_hz = bundle.manifest.sound.playback_rate_hz
-    if pcm is None:
-        return ClockedNullSink(rate_hz, periods=settings.periods)
-    return CardSink(pcm, rate_hz, settings.ceiling_dbfs, settings.periods)
+    def _report(self, show: _Show, loop: AudioLoop) -> None:
+        show.set_levels()
+        now_ns = time.monotonic_ns()
+        about: dict[str, Value] = {
+            "bundle": self.keeper.bundle.id,
+            "bundle_problem": self.keeper.problem,
+            "memory_locked": self.memory_locked,
+        }
+        self.attendant.report(now_ns, about | show.status(now_ns, loop))
+        collect_garbage()
 
 
 def _check(loop: AudioLoop) -> None:
@@ -97,42 +154,62 @@ class _Show:
     """What is on, and how late it was."""
 
     def __init__(
-        self, bundle: Bundle, subscriber: Subscriber, sink: Sink, settings: SoundSettings
+        self, bundle: Bundle, subscriber: Subscriber, sink: Sink, attendant: Attendant
     ) -> None:
-        self._subscriber, self._sink, self._settings = subscriber, sink, settings
+        self._subscriber, self._sink, self._attendant = subscriber, sink, attendant
+        settings = attendant.settings
         self.player = Player(
             bundle.manifest.sound,
             bundle.mel_matrices(),
-            ceiling_dbfs=settings.ceiling_dbfs,
-            strikes=settings.strike,
+            ceiling_dbfs=settings.sound.ceiling_dbfs,
+            strikes=settings.sound.strike,
         )
-        self._levels = levels(bundle, settings.loudness_lufs)
-        self._volume_db = 0.0
-        self._programme = Programme(bundle)
+        self._bundle = bundle
+        self._programme = Programme(bundle, settings.replay.fade_s)
         self._latency = LatencyHistogram()
-        self._on: Answer | None = None
+        self._on: On | None = None
         self._followed: deque[tuple[Gesture, Answer]] = deque(maxlen=MAX_FOLLOWED)
         self._noted: Heard | None = None
+        self._samples = 0
+        self._loudness_lufs: float | None = None
+        self.set_levels()
+
+    def set_levels(self) -> None:
+        """Take what may be set while it plays: the volume of this hour, loudness and fades."""
+        settings = self._attendant.settings
+        now, is_set = wall_clock.local_time(), wall_clock.clock_is_set()
+        self._volume_db = settings.sound.volume.decibels(now, is_set)
+        if settings.sound.loudness_lufs != self._loudness_lufs:
+            self._loudness_lufs = settings.sound.loudness_lufs
+            self._levels = levels(self._bundle, self._loudness_lufs)
+        self._programme.fade_s = settings.replay.fade_s
 
     def turn(self, now_ns: int, wait_s: float) -> None:
         """Wait for a reflection, at most so long, and let the player follow what is on."""
         on = self._programme.at(now_ns, self._subscriber.newest(wait_s))
-        if on is not self._on:
-            self._on = on
-            self._followed.append((self.player.follow(on.mel, on.moved_ns), on))
-            self._set_gain(on)
+        if self._on is None or on.heard is not self._on.heard:
+            self._follow(on)
+        self._on = on
+        self.player.gain.target_db = self._gain_db(on, now_ns)
 
-    def set_volume(self) -> None:
-        """Let the player go to the volume of this hour."""
-        now, is_set = wall_clock.local_time(), wall_clock.clock_is_set()
-        self._volume_db = self._settings.volume.decibels(now, is_set)
-        if self._on is not None:
-            self._set_gain(self._on)
+    def _follow(self, on: On) -> None:
+        mirror = on.mirror if on.mode == "mirror" else None
+        gesture = self.player.follow(on.heard, 0 if mirror is None else mirror.moved_ns)
+        if mirror is not None:
+            self._followed.append((gesture, mirror))
 
-    def _set_gain(self, on: Answer) -> None:
-        levels = self._levels
-        level_db = levels.replay_db if on.taken_ns is None else levels.mirror_db
-        self.player.gain.target_db = level_db + self._volume_db
+    def _gain_db(self, on: On, now_ns: int) -> float:
+        attendant = self._attendant
+        openness = 0.0 if attendant.muted else attendant.openness(now_ns)
+        if openness == 0:
+            return -math.inf
+        level_db = _mixed_db(self._levels, on.mirror_weight)
+        return level_db + self._volume_db + 20 * math.log10(openness)
+
+    def advanced(self, loop: AudioLoop) -> bool:
+        """Whether the sink has taken samples since the last call."""
+        before, self._samples = self._samples, loop.samples
+        return loop.samples > before
 
     def note(self, heard: Heard | None) -> None:
         """Count how late a reflection was, once it was written."""
@@ -141,16 +218,16 @@ class _Show:
         self._noted = heard
         waiting_s = self.player.delay_s + self._sink.buffer / self._sink.rate_hz
         heard_ns = heard.written_ns + round(waiting_s * _NS_PER_S)
-        for gesture, on in self._followed:
-            if gesture is heard.gesture and on.taken_ns is not None:
-                self._latency.add(heard_ns - on.taken_ns)
+        for gesture, answer in self._followed:
+            if gesture is heard.gesture:
+                self._latency.add(heard_ns - answer.taken_ns)
 
-    def status(self, now_ns: int, loop: AudioLoop, memory_locked: bool) -> dict[str, Value]:
+    def status(self, now_ns: int, loop: AudioLoop) -> dict[str, Value]:
         """Say how it goes; ages and latencies in milliseconds. No gain at all is silence."""
-        taken_ns = None if self._on is None else self._on.taken_ns
-        gain_db = self.player.gain.target_db
+        on, gain_db = self._on, self.player.gain.target_db
+        mirror = None if on is None else on.mirror
         return {
-            "mode": "replay" if taken_ns is None else "mirror",
+            "mode": "replay" if on is None else on.mode,
             "sink": self._sink.name,
             "problem": self._sink.problem,
             "rate_hz": self._sink.rate_hz,
@@ -163,11 +240,15 @@ class _Show:
             "restarts": self.player.restarts,
             "strikes": self.player.strikes,
             "gain_db": None if math.isinf(gain_db) else round(gain_db, 1),
+            "muted": self._attendant.muted,
             "real_time": loop.urgent,
-            "memory_locked": memory_locked,
-            "reflection_age_ms": None if taken_ns is None else (now_ns - taken_ns) / 1e6,
+            "reflection_age_ms": None if mirror is None else (now_ns - mirror.taken_ns) / 1e6,
             "frame_to_sound_p50_ms": self._latency.percentile_ms(50),
             "frame_to_sound_p95_ms": self._latency.percentile_ms(95),
             "foreign_reflections": self._programme.foreign,
             "rejected_messages": self._subscriber.rejected,
         }
+
+
+def _mixed_db(both: Levels, mirror_weight: float) -> float:
+    return mirror_weight * both.mirror_db + (1 - mirror_weight) * both.replay_db

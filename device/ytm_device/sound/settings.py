@@ -1,63 +1,43 @@
-"""What can be set about the sound, checked."""
+"""What can be set about the sound."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import Annotated
 
-from ytm_bundle.errors import UsageError
+from pydantic import Field
+
+from ytm_device.settings.section import DayHours, Section, Text, Unit
 from ytm_device.sound.sink import PERIODS
-from ytm_device.sound.volume import Volume
+from ytm_device.sound.volume import SILENCE_DB, Volume
 
 CEILING_DBFS = -1.0
 """No sample is louder, unless another ceiling is asked for."""
 LOUDNESS_LUFS = -20.0
 """What the answers and the stills of every bundle are brought to, unless another loudness is asked
 for: of one channel, ITU-R BS.1770."""
-MAX_PERIODS = 64
 
 
-@dataclass(frozen=True)
-class SoundSettings:
-    """Fails when it is made if a value is out of range."""
+class SoundSettings(Section):
+    """What is heard, and how loud."""
 
-    volume: Volume = field(default_factory=Volume)
-    loudness_lufs: float = LOUDNESS_LUFS
-    """LUFS of one channel, from -60 to 0: how loud the answers and the stills of any bundle are at
-    0 dB."""
-    ceiling_dbfs: float = CEILING_DBFS
-    """dB below full scale, from -40 to 0: no sample is louder."""
+    pcm: Text = None
+    """The sound card, as `aplay -L` names it; absent: the first one found."""
+    volume_db: Annotated[float, Field(ge=SILENCE_DB, le=12), Unit("dB")] = Volume.master_db
+    """Louder or softer; the least is silence."""
+    night: DayHours = None
+    """When it is night; holds only while the clock is known to be set. Absent: never."""
+    night_volume_db: Annotated[float, Field(ge=SILENCE_DB, le=0), Unit("dB")] = Volume.night_db
+    """Added to the volume at night."""
+    loudness_lufs: Annotated[float, Field(ge=-60, le=0), Unit("LUFS")] = LOUDNESS_LUFS
+    """How loud the answers and stills of any bundle are at volume 0, of one channel."""
+    ceiling_dbfs: Annotated[float, Field(ge=-40, le=0), Unit("dB")] = CEILING_DBFS
+    """No sample is louder; 0 is full scale."""
     strike: bool = True
-    """A sudden change of the picture strikes the sound anew."""
-    periods: int = PERIODS
-    """Periods in the card's buffer, from 2 to `MAX_PERIODS`: fewer are heard sooner, more forgive
-    more."""
+    """A sudden movement strikes the sound anew."""
+    periods: Annotated[int, Field(ge=2, le=64), Unit("periods")] = PERIODS
+    """In the card's buffer: fewer are heard sooner, more forgive more."""
 
-    def __post_init__(self) -> None:
-        if self.volume.night is None and self.volume.night_db != Volume.night_db:
-            raise UsageError("--night-volume-db: means nothing without --night; give both")
-        _check("--loudness-lufs", self.loudness_lufs, -60, 0, "LUFS")
-        _check("--ceiling-dbfs", self.ceiling_dbfs, -40, 0, "dB")
-        _check("--periods", self.periods, 2, MAX_PERIODS, "periods")
-
-    def arguments(self) -> list[str]:
-        """The flags of `ytm-mirror`, with values, that say what is not the default."""
-        default, volume = SoundSettings, self.volume
-        stated = {
-            "--volume-db": (volume.master_db, Volume.master_db),
-            "--night": (volume.night, Volume.night),
-            "--night-volume-db": (volume.night_db, Volume.night_db),
-            "--loudness-lufs": (self.loudness_lufs, default.loudness_lufs),
-            "--ceiling-dbfs": (self.ceiling_dbfs, default.ceiling_dbfs),
-            "--periods": (self.periods, default.periods),
-        }
-        found = [f"{flag}={value}" for flag, (value, usual) in stated.items() if value != usual]
-        return found if self.strike else [*found, "--no-strike"]
-
-    def flags(self) -> list[str]:
-        """The same without values."""
-        return [argument.split("=")[0] for argument in self.arguments()]
-
-
-def _check(flag: str, value: float, least: float, most: float, unit: str) -> None:
-    if not least <= value <= most:
-        raise UsageError(f"{flag} {value:g}: give {unit} from {least:g} to {most:g}")
+    @property
+    def volume(self) -> Volume:
+        """What is set about how loud it is."""
+        return Volume(self.volume_db, self.night_volume_db, self.night)

@@ -9,32 +9,26 @@ from datetime import time
 import numpy as np
 import numpy.typing as npt
 
-from ytm_bundle.errors import UsageError
 from ytm_device.wall_clock import Hours
 
 Array = npt.NDArray[np.float32]
 
 SILENCE_DB = -60.0
 """Of volume: this and everything below it is silence."""
-LOUDEST_DB = 12.0
 GLIDE_S = 0.05
 """Seconds in which a gain reaches its target."""
 
 
 @dataclass(frozen=True)
 class Volume:
-    """Fails when it is made if a value is out of range."""
+    """Ranges are those of `SoundSettings`, which checks them."""
 
     master_db: float = 0.0
-    """dB, from `SILENCE_DB` to `LOUDEST_DB`."""
+    """dB."""
     night_db: float = -12.0
-    """dB, from `SILENCE_DB` to 0: added to `master_db` at night."""
+    """dB, at most 0: added to `master_db` at night."""
     night: Hours | None = None
     """When it is night; None for never."""
-
-    def __post_init__(self) -> None:
-        _check("--volume-db", self.master_db, LOUDEST_DB)
-        _check("--night-volume-db", self.night_db, 0)
 
     def decibels(self, now: time, clock_is_set: bool) -> float:
         """The volume in dB at `now`, local time: by day while the clock is not known to be set.
@@ -44,11 +38,6 @@ class Volume:
         at_night = clock_is_set and self.night is not None and self.night.holds(now)
         decibels = self.master_db + self.night_db if at_night else self.master_db
         return decibels if decibels > SILENCE_DB else -math.inf
-
-
-def _check(flag: str, value_db: float, most_db: float) -> None:
-    if not SILENCE_DB <= value_db <= most_db:
-        raise UsageError(f"{flag} {value_db:g}: give dB from {SILENCE_DB:g} to {most_db:g}")
 
 
 class Gain:

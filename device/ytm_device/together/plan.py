@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ytm_device.camera.choice import Camera
 from ytm_device.options import REFLECT, SCREEN, SOUND, Options
 
 
@@ -20,16 +19,16 @@ class Outputs:
     why_no_screen: str = ""
 
 
-def find_outputs(options: Options) -> Outputs:
-    """Look for what `options` leaves open. No window appears."""
-    if options.headless:
-        return Outputs(options.pcm, screen=False)
+def find_outputs(pcm: str | None, headless: bool) -> Outputs:
+    """Look for a display, and for a sound card unless `pcm` names one. No window appears."""
+    if headless:
+        return Outputs(pcm, screen=False)
     # Late, so that what needs neither a screen nor a sound card does not load their libraries.
     from ytm_device.screen.window import display_available
     from ytm_device.sound.pcm import find_card
 
     screen, about = display_available()
-    return Outputs(options.pcm or find_card(), screen, "" if screen else about)
+    return Outputs(pcm or find_card(), screen, "" if screen else about)
 
 
 def missing(outputs: Outputs, options: Options) -> list[str]:
@@ -46,23 +45,20 @@ def missing(outputs: Outputs, options: Options) -> list[str]:
     return lines
 
 
-def plan(
-    options: Options, outputs: Outputs, camera: Camera, bundle: Path, run_dir: Path
-) -> dict[str, list[str]]:
-    """Service -> its arguments. A screen that is not there is left out; sound is always made."""
-    common = ["--bundle", str(bundle), "--run-dir", str(run_dir)]
+def plan(options: Options, outputs: Outputs, run_dir: Path) -> dict[str, list[str]]:
+    """Service -> its arguments. A screen that is not there is left out; sound is always made.
+
+    Of the settings only what was typed is passed on: each service reads the files itself, and again
+    when it is told to.
+    """
+    source = options.source
+    common = ["--run-dir", str(run_dir), *source.arguments(), *source.typed("bundle")]
+    headless = ["--headless"] if options.headless else []
     services = {
-        REFLECT: [*common, "--camera", camera.name],
-        SOUND: [
-            *common,
-            # Without a card now, it waits for one.
-            *(["--pcm", outputs.pcm] if outputs.pcm else []),
-            *(["--headless"] if options.headless and not outputs.pcm else []),
-            *options.sound.arguments(),
-        ],
+        REFLECT: [*common, *source.typed("camera")],
+        # A card that was asked for by name is played on, screen or no screen.
+        SOUND: [*common, *source.typed("sound"), *([] if outputs.pcm else headless)],
     }
-    if options.headless:
-        services[SCREEN] = [*common, "--headless"]
-    elif outputs.screen:
-        services[SCREEN] = [*common, *(["--window"] if options.window else [])]
+    if options.headless or outputs.screen:
+        services[SCREEN] = [*common, *source.typed("screen"), *headless]
     return services

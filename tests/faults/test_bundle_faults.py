@@ -1,0 +1,102 @@
+"""Bundles that take the place of the one that is played, good and bad."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from installation import Installation, installed
+from planting import planted
+from ytm_bundle.bundle import MANIFEST_NAME, REPLAY_NAME, open_bundle
+from ytm_bundle.checksums import SUMS_NAME
+from ytm_bundle.files import replacing_folder
+from ytm_device.options import SERVICES
+
+Spoil = Callable[[Path], None]
+
+
+@pytest.fixture(scope="module")
+def installation(
+    folder: Path, bundle: Path, ball: Path, card_library: Path, environment: Mapping[str, str]
+) -> Iterator[Installation]:
+    with installed(folder, bundle, ball, card_library, environment) as running:
+        running.mirrors()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def other(make_bundle: Callable[..., Path], bundle: Path, folder: Path) -> Path:
+    """Another bundle, of the same sound."""
+    with open_bundle(bundle) as opened:
+        sound = opened.manifest.sound
+    return make_bundle(folder / "other", sound=sound, seed=1)
+
+
+def install(installation: Installation, bundle: Path, spoil: Spoil | None = None) -> None:
+    """Put a bundle in the place of the installed one, at once; spoilt before, if it is to be."""
+    with replacing_folder(installation.data / "bundle") as folder:
+        shutil.copytree(bundle, folder, dirs_exist_ok=True)
+        if spoil is not None:
+            spoil(folder)
+
+
+def playing(installation: Installation, bundle: Path) -> None:
+    """Wait until every service plays it, and there is a mirror."""
+    with open_bundle(bundle) as opened:
+        for service in SERVICES:
+            installation.wait_status(service, bundle=opened.id, bundle_problem=None)
+    installation.mirrors()
+
+
+def test_another_bundle_takes_over_without_a_gap(
+    installation: Installation, bundle: Path, other: Path
+) -> None:
+    for each in (other, bundle):
+        with planted(installation, "bundle replaced") as fault:
+            install(installation, each)
+            playing(installation, each)
+            fault.recovered()
+
+
+def _truncate(name: str) -> Spoil:
+    def spoil(folder: Path) -> None:
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[: len(data) // 2])
+
+    return spoil
+
+
+def _remove(name: str) -> Spoil:
+    return lambda folder: (folder / name).unlink()
+
+
+BAD: dict[str, Spoil] = {
+    "graph cut short": _truncate("graphs/image_encoder.onnx"),
+    "replay cut short": _truncate(REPLAY_NAME),
+    "manifest missing": _remove(MANIFEST_NAME),
+    "a wrong manifest": lambda folder: (folder / MANIFEST_NAME).write_text("{}") and None,
+    "sums cut short": _truncate(SUMS_NAME),
+    "only a graph": _remove(REPLAY_NAME),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_bundle_is_refused_and_the_old_one_goes_on(
+    installation: Installation, bundle: Path, other: Path, what: str
+) -> None:
+    with open_bundle(bundle) as opened:
+        identity = opened.id
+    with planted(installation, f"bundle refused: {what}") as fault:
+        install(installation, other, BAD[what])
+        for service in SERVICES:
+            installation.wait_status(
+                service, bundle=identity, bundle_problem=lambda problem: bool(problem)
+            )
+        installation.mirrors()
+        fault.recovered()
+    # Afterwards a good one is taken, though it is the one that is played already.
+    install(installation, bundle)
+    playing(installation, bundle)
