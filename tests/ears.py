@@ -98,7 +98,8 @@ class Ears:
     def loudest_dbfs(self) -> float:
         """The loudest sample, in dB below full scale; minus infinity in silence."""
         raw = self._folder / f"{self._name}.raw"
-        samples = np.memmap(raw, "<i2", "r") if raw.stat().st_size >= 2 else np.zeros(1, "<i2")
+        is_there = raw.exists() and raw.stat().st_size >= 2
+        samples = np.memmap(raw, "<i2", "r") if is_there else np.zeros(1, "<i2")
         peak = max(int(samples.max()), -int(samples.min()))
         return 20 * np.log10(peak / FULL_SCALE) if peak else -np.inf
 

@@ -104,7 +104,7 @@ def switched(t_s: float, height: int, width: int) -> Array:
 
 
 def glowing(t_s: float, height: int, width: int) -> Array:
-    """A screen beside the camera, whose picture changes slowly and, four times a second, at once."""
+    """A screen beside the camera; its picture changes slowly and, four times a second, at once."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32) / max(height, width)
     slow, quick = t_s / 7, np.random.default_rng(int(t_s * 4)).uniform(0, 1, 5)
     place = 0.5 + 0.4 * np.sin(2 * np.pi * slow), 0.4 + 0.3 * quick[3]

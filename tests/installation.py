@@ -79,7 +79,13 @@ class Installation:
             )
             return status if all(fits) else None
 
-        return wait_for(found, meanwhile)
+        try:
+            return wait_for(found, meanwhile)
+        except AssertionError as error:
+            raise AssertionError(
+                f"{service} was never {wanted}, but {self.status(service)}\n"
+                f"{tail(self.folder / 'log' / f'{service}.log')}"
+            ) from error
 
     def mirrors(self) -> None:
         """Wait until what the camera sees is seen and heard."""
@@ -169,6 +175,7 @@ def installed(
     services: Sequence[str] = SERVICES,
     preload: Mapping[str, str] | None = None,
     run_dir: Path | None = None,
+    display: bool = True,
 ) -> Iterator[Installation]:
     """Run an installation; what is inside begins when every service is ready.
 
@@ -183,6 +190,7 @@ def installed(
         services: that run.
         preload: more environment, of the services alone.
         run_dir: what lies in /run/ytm on a board; without it, a folder in `folder`.
+        display: there is one from the beginning on.
     """
     folder = Path(tempfile.mkdtemp(dir=folder))
     run_dir = run_dir or folder / "run"
@@ -197,6 +205,8 @@ def installed(
     write_settings(base, said)
     with ExitStack() as stack:
         x_server = stack.enter_context(x_serving(folder / "x"))
+        if not display:
+            x_server.stop()
         outside = _with_faulty_card(folder, card_library, environment)
         outside |= {"DISPLAY": x_server.display, "SDL_FRAMEBUFFER_ACCELERATION": "0"}
         places = ["--settings", base, "--data", folder / "data", "--run-dir", run_dir]
@@ -216,7 +226,9 @@ def installed(
         supervisor = stack.enter_context(supervising(units, folder / "log"))
         for name in services:
             supervisor.wait_ready(name)
-        yield Installation(folder, run_dir, supervisor, ears, eyes, x_server, stalls, outside, services)
+        yield Installation(
+            folder, run_dir, supervisor, ears, eyes, x_server, stalls, outside, services
+        )
 
 
 def _with_faulty_card(

@@ -204,8 +204,9 @@ class Supervisor:
         self._thread.start()
 
     def runs(self, service: str) -> tuple[Run, ...]:
-        """Its processes so far, oldest first."""
-        return tuple(self._keepers[service].runs)
+        """Its processes so far, oldest first; none of a service that is not kept."""
+        keeper = self._keepers.get(service)
+        return () if keeper is None else tuple(keeper.runs)
 
     def run(self, service: str) -> Run:
         """Its newest process."""

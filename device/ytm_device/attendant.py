@@ -75,6 +75,10 @@ class Attendant(Owner):
             self._notifier.ready()
         self._progress_ns, self._progressed = now_ns, True
 
+    def bundle_path(self) -> Path:
+        """Where the bundle is that the settings name."""
+        return self._source.bundle(self.settings)
+
     def openness(self, now_ns: int) -> float:
         """1 in opening hours, 0 in closed ones, and between them while the show fades."""
         done = ramp(now_ns - self._changed_ns, self.settings.hours.fade_s)

@@ -12,7 +12,8 @@ from ytm_bundle.errors import BundleError, DeviceError, YtmError
 from ytm_device.console import say
 from ytm_device.owner import Owner
 
-INSTALLED_BUNDLE = Path("/data/ytm/bundle")
+DATA = Path("/data/ytm")
+"""Where a board keeps what must last."""
 DEMO_BUNDLE = Path(__file__).parent / "demo_bundle"
 NOTICE_S = 2.0
 """Least time between noticing another bundle and playing it, in which every service notices it."""
@@ -22,9 +23,10 @@ _NS_PER_S = 1_000_000_000
 _Mark = tuple[int, int, int, int]
 
 
-def default_bundle() -> Path:
-    """The bundle installed on this machine, else the demo bundle that ships."""
-    return INSTALLED_BUNDLE if INSTALLED_BUNDLE.exists() else DEMO_BUNDLE
+def default_bundle(data: Path = DATA) -> Path:
+    """The bundle installed in `data`, else the demo bundle that ships."""
+    installed = data / "bundle"
+    return installed if installed.exists() else DEMO_BUNDLE
 
 
 class BundleKeeper(Owner):
@@ -33,11 +35,13 @@ class BundleKeeper(Owner):
     A bundle that cannot be played is refused, and the one before it goes on.
     """
 
-    def __init__(self, path: Path, check: Callable[[Bundle], None] | None = None) -> None:
-        """Open the bundle at `path`; the demo bundle if that cannot be played.
+    def __init__(
+        self, where: Callable[[], Path], check: Callable[[Bundle], None] | None = None
+    ) -> None:
+        """Open the bundle; the demo bundle if that cannot be played.
 
         Args:
-            path: a folder or `.ytm` file, which may be replaced at any time.
+            where: tells its path, which may change at any time, as may what stands there.
             check: raises `BundleError` or `DeviceError` for a bundle that this service cannot use.
 
         Raises:
@@ -45,10 +49,11 @@ class BundleKeeper(Owner):
         """
         self.problem: str | None = None
         """Why what stands at the path is not played; None if it is."""
-        self._path, self._check, self._stack = path, check, ExitStack()
+        self._where, self._check, self._stack = where, check, ExitStack()
         self._second = -1
         self._refused: _Mark | None = None
         self._next: tuple[Bundle, ExitStack, int] | None = None
+        path = where()
         self._mark = _mark(path)
         try:
             self.bundle = self._opened(path, self._stack)
@@ -72,9 +77,10 @@ class BundleKeeper(Owner):
         """
         if now_ns // _LOOK_NS != self._second:
             self._second = now_ns // _LOOK_NS
-            mark = _mark(self._path)
+            path = self._where()
+            mark = _mark(path)
             if mark is not None and mark not in (self._mark, self._refused):
-                self._prepare(mark)
+                self._prepare(path, mark)
         return self._next is not None and now_ns >= self._next[2]
 
     def change(self) -> Bundle:
@@ -85,10 +91,10 @@ class BundleKeeper(Owner):
         self._next = None
         return self.bundle
 
-    def _prepare(self, mark: _Mark) -> None:
+    def _prepare(self, path: Path, mark: _Mark) -> None:
         stack = ExitStack()
         try:
-            bundle = self._opened(self._path, stack)
+            bundle = self._opened(path, stack)
         except (BundleError, DeviceError) as error:
             stack.close()
             self._refuse(error, f"going on with {self.bundle.id[:12]}")
@@ -100,7 +106,7 @@ class BundleKeeper(Owner):
         dwell_ns = round(self.bundle.manifest.replay.dwell_s * _NS_PER_S)
         earliest_ns = self._second * _LOOK_NS + round(NOTICE_S * _NS_PER_S)
         self._next = bundle, stack, (earliest_ns // dwell_ns + 1) * dwell_ns
-        say(f"{self._path}: another bundle, {bundle.id[:12]}; it begins with the next still")
+        say(f"{path}: another bundle, {bundle.id[:12]}; it begins with the next still")
 
     def _opened(self, path: Path, stack: ExitStack) -> Bundle:
         bundle = stack.enter_context(open_bundle(path))

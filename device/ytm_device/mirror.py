@@ -13,12 +13,13 @@ import typer
 
 from ytm_bundle.bundle import Bundle, open_bundle
 from ytm_bundle.errors import UsageError
+from ytm_device.bundles import DATA
 from ytm_device.console import command, say
 from ytm_device.options import CTL, Options
 from ytm_device.run_dirs import private_run_dir, shared_run_dir
 from ytm_device.service import run_service
 from ytm_device.settings.model import MirrorSettings
-from ytm_device.settings.source import BASE, DATA, SettingsSource, Value
+from ytm_device.settings.source import BASE, SettingsSource, Value
 from ytm_device.status import read_status
 from ytm_device.stopping import stopping
 from ytm_device.together.summary import summarise
@@ -217,6 +218,10 @@ def _mirror_together(
 
     camera = _camera(options)
     say(f"camera: {camera.name} ({camera.why})")
+    if camera.kind == "demo":
+        # The service by itself would wait for a camera, as it should at a gallery.
+        flags = {**options.source.flags, "camera.device": camera.name}
+        options = replace(options, source=replace(options.source, flags=flags))
     with private_run_dir() as run_dir:
         services = plan(options, outputs, run_dir)
         run_together(services, run_dir, options.seconds, stop)

@@ -16,31 +16,28 @@ def run_service(verb: str, options: Options, run_dir: Path, stop: threading.Even
     Raises:
         YtmError: its bundle or its device cannot be used, or failed.
     """
-    settings, _ = options.source.read()
-    bundle = options.source.bundle(settings)
     if verb == REFLECT:
-        _reflect(bundle, options, run_dir, stop)
+        _reflect(options, run_dir, stop)
     elif verb == SOUND:
-        _sound(bundle, options, run_dir, stop)
+        _sound(options, run_dir, stop)
     else:
-        _screen(bundle, options, run_dir, stop)
+        _screen(options, run_dir, stop)
 
 
 # Each imports its libraries late: a service loads, and can be broken by, its own alone.
 
 
-def _reflect(bundle: Path, options: Options, run_dir: Path, stop: threading.Event) -> None:
+def _reflect(options: Options, run_dir: Path, stop: threading.Event) -> None:
     from ytm_device.reflecting import service
 
-    service.run(bundle, options.source, run_dir, stop)
+    service.run(options.source, run_dir, stop)
 
 
-def _sound(bundle: Path, options: Options, run_dir: Path, stop: threading.Event) -> None:
+def _sound(options: Options, run_dir: Path, stop: threading.Event) -> None:
     from ytm_device.sound import service
     from ytm_device.sound.realtime import steady_process
 
     service.run(
-        bundle,
         options.source,
         run_dir,
         stop,
@@ -49,7 +46,7 @@ def _sound(bundle: Path, options: Options, run_dir: Path, stop: threading.Event)
     )
 
 
-def _screen(bundle: Path, options: Options, run_dir: Path, stop: threading.Event) -> None:
+def _screen(options: Options, run_dir: Path, stop: threading.Event) -> None:
     from ytm_device.screen import service
 
-    service.run(bundle, options.source, run_dir, stop, headless=options.headless)
+    service.run(options.source, run_dir, stop, headless=options.headless)

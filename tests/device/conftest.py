@@ -122,7 +122,17 @@ def x_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
     reading, writing = os.pipe()
     screen = f"{SCREEN_WIDTH}x{SCREEN_HEIGHT}x24"
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writing), "-screen", "0", screen, "-fbdir", str(folder)],
+        [
+            "Xvfb",
+            "-noreset",
+            "-displayfd",
+            str(writing),
+            "-screen",
+            "0",
+            screen,
+            "-fbdir",
+            str(folder),
+        ],
         pass_fds=[writing],
         stderr=subprocess.DEVNULL,
     )

@@ -45,7 +45,7 @@ def test_another_bundle_takes_over_at_the_next_still_in_every_service(
 ) -> None:
     before = _identity(bundle_path)
     other = make_bundle(tmp_path / "other", seed=2)
-    with BundleKeeper(bundle_path) as screen, BundleKeeper(bundle_path) as sound:
+    with BundleKeeper(lambda: bundle_path) as screen, BundleKeeper(lambda: bundle_path) as sound:
         assert not screen.look(NOW_NS - S)
         assert not sound.look(NOW_NS - S + 1)
         _install(bundle_path, other)
@@ -60,12 +60,23 @@ def test_another_bundle_takes_over_at_the_next_still_in_every_service(
         assert screen.problem is None
 
 
+def test_another_path_is_another_bundle(
+    tmp_path: Path, bundle_path: Path, make_bundle: MakeBundle
+) -> None:
+    places = [bundle_path]
+    with BundleKeeper(lambda: places[-1]) as keeper:
+        assert not keeper.look(NOW_NS - S)
+        places.append(make_bundle(tmp_path / "other", seed=2))
+        _takeover_ns(keeper)
+        assert keeper.change().folder == places[-1]
+
+
 def test_a_bad_bundle_is_refused_and_the_old_one_goes_on(
     tmp_path: Path, bundle_path: Path, make_bundle: MakeBundle
 ) -> None:
     other = make_bundle(tmp_path / "other", seed=2)
     (other / "replay.npz").write_bytes(b"not what it was")
-    with BundleKeeper(bundle_path) as keeper:
+    with BundleKeeper(lambda: bundle_path) as keeper:
         before = keeper.bundle.id
         _install(bundle_path, other)
         assert not any(keeper.look(NOW_NS + second * S) for second in range(100))
@@ -90,7 +101,7 @@ def test_a_bundle_that_the_service_cannot_use_is_refused(
         if bundle.id == refused:
             raise DeviceError("a graph cannot be loaded")
 
-    with BundleKeeper(bundle_path, check) as keeper:
+    with BundleKeeper(lambda: bundle_path, check) as keeper:
         _install(bundle_path, other)
         assert not any(keeper.look(NOW_NS + second * S) for second in range(100))
         assert "a graph cannot be loaded" in str(keeper.problem)
@@ -105,13 +116,13 @@ def test_without_a_bundle_that_can_be_played_the_demo_bundle_is(
         path.mkdir()
     elif what == "broken":
         (make_bundle(path, seed=1) / "manifest.json").write_text("{")
-    with BundleKeeper(path) as keeper:
+    with BundleKeeper(lambda: path) as keeper:
         assert keeper.bundle.folder == DEMO_BUNDLE
         assert "playing the demo bundle" in str(keeper.problem)
 
 
 def test_a_bundle_that_vanishes_goes_on(bundle_path: Path) -> None:
-    with BundleKeeper(bundle_path) as keeper:
+    with BundleKeeper(lambda: bundle_path) as keeper:
         shutil.rmtree(bundle_path)
         assert not any(keeper.look(NOW_NS + second * S) for second in range(100))
         assert keeper.problem is None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from waiting import HANG_S
 from ytm_bundle.bundle import Bundle
 from ytm_bundle.errors import DeviceError
 from ytm_device.engines.onnx import OnnxEngine
@@ -46,3 +50,21 @@ def test_a_batch_is_run_as_its_rows_are(tiny_bundle: Bundle) -> None:
     rows = [engine.run(image=image[None])[0] for image in images]
     assert np.allclose(engine.run(image=images), rows, atol=1e-6)
     engine.close()
+
+
+def test_nothing_is_kept_or_told_about_its_use(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """The wheels for Linux keep a database of it under the home folder, and send it."""
+    graph = tiny_bundle_path / "graphs" / "image_encoder.onnx"
+    load = (
+        "import pathlib, sys; from ytm_device.engines.onnx import OnnxEngine;"
+        " OnnxEngine(pathlib.Path(sys.argv[1])).close()"
+    )
+    hidden = ("XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    subprocess.run(
+        [sys.executable, "-c", load, graph],
+        env=environment | {"HOME": str(tmp_path)},
+        check=True,
+        timeout=HANG_S,
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthy import WELL_BOARD, plant, unit_lines, write_program
@@ -145,6 +145,7 @@ def test_what_is_no_status_is_said_to_be_unreadable(tmp_path: Path, make, reason
     assert (answer["fields"], answer["process"]) == (None, None)
 
 
+@settings(deadline=None)
 @given(content=st.binary() | st.text().map(str.encode) | st.just(b'{"pid": %b}' % (b"9" * 9999)))
 def test_whatever_a_status_holds_can_be_asked_for(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as name:

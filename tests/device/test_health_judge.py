@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthy import UP_S, answers, unit_lines, units, well
@@ -271,6 +271,11 @@ def test_a_process_that_is_stopped_is_said_to_be() -> None:
     assert judged(told).findings[0].what == "has said nothing for 60 s; its process is stopped"
 
 
+def test_a_service_is_named_once() -> None:
+    change = {"driver": "none", "problem": "screen: no display found"}
+    assert judged(answers(NOW_NS, screen=change)).findings[0].what == "no display found"
+
+
 def test_what_was_seen_weighs_more_than_what_was_not() -> None:
     levels = [[], ["mirror.absent"], ["mirror.absent", "light.dark"], ["light.dark", "disk.full"]]
     found = [[Finding(code, "x", "y") for code in each] for each in levels]
@@ -318,6 +323,7 @@ def _check_forms(report: Report) -> None:
     assert json.loads(json.dumps(as_data(report), allow_nan=False))["exit_code"] == report.level
 
 
+@settings(deadline=None)
 @given(change=FIELDS, service=st.sampled_from(SERVICES), all_well=st.booleans())
 def test_whatever_a_service_says_is_judged(change: dict, service: str, all_well: bool) -> None:
     told = answers(NOW_NS)
@@ -325,11 +331,13 @@ def test_whatever_a_service_says_is_judged(change: dict, service: str, all_well:
     _check_forms(judged(told))
 
 
+@settings(deadline=None)
 @given(printed=st.text() | st.dictionaries(st.text(), st.text()).map(str))
 def test_whatever_systemctl_prints_is_judged(printed: str) -> None:
     _check_forms(judged({**answers(NOW_NS), "systemd": {"booted": True, "printed": printed}}))
 
 
+@settings(deadline=None)
 @given(names=st.sets(st.sampled_from(sorted(answers(0)))))
 def test_whatever_hangs_together_is_judged(names: set[str]) -> None:
     _check_forms(judged({k: v for k, v in answers(NOW_NS).items() if k not in names}))

@@ -135,16 +135,17 @@ def test_statistics_count_what_was_dropped():
     assert fields["latency_p50_ms"] == pytest.approx(5, abs=BIN_MS)
 
 
-def settings(folder, camera, **flags):
+def settings(folder, camera, bundle):
     """Of no files, and what was typed."""
-    return SettingsSource(folder / "none.toml", folder, {"camera.device": str(camera), **flags})
+    flags = {"camera.device": str(camera), "bundle": str(bundle)}
+    return SettingsSource(folder / "none.toml", folder, flags)
 
 
 @contextmanager
-def running(bundle_path, source, run_dir):
+def running(source, run_dir):
     """The service in a thread, which is stopped and joined at the end."""
     stop = threading.Event()
-    thread = threading.Thread(target=service.run, args=(bundle_path, source, run_dir, stop))
+    thread = threading.Thread(target=service.run, args=(source, run_dir, stop))
     thread.start()
     try:
         yield
@@ -171,7 +172,7 @@ def collect(run_dir, count):
 
 def test_the_service_publishes_until_told_to_stop(tiny_bundle, tiny_bundle_path, tmp_path):
     video = moving(tmp_path / "ball.mp4", frames=10)
-    with running(tiny_bundle_path, settings(tmp_path, video), tmp_path):
+    with running(settings(tmp_path, video, tiny_bundle_path), tmp_path):
         seen = collect(tmp_path, 12)
     sequences = [reflection.sequence for reflection in seen]
     assert sequences == sorted(set(sequences))
@@ -198,11 +199,11 @@ def test_a_film_that_cannot_be_played_is_an_error_since_no_waiting_helps(
     broken = tmp_path / "text.mp4"
     broken.write_text("no video\n" * 100)
     with pytest.raises(MediaError, match=r"text\.mp4"):
-        service.run(tiny_bundle_path, settings(tmp_path, broken), tmp_path, threading.Event())
+        service.run(settings(tmp_path, broken, tiny_bundle_path), tmp_path, threading.Event())
 
 
 def test_a_camera_that_is_no_camera_is_a_problem_and_no_end(tiny_bundle_path, tmp_path):
-    with running(tiny_bundle_path, settings(tmp_path, tmp_path / "none.mp4"), tmp_path):
+    with running(settings(tmp_path, tmp_path / "none.mp4", tiny_bundle_path), tmp_path):
         status = status_when(tmp_path, lambda status: status["problem"])
     assert "none.mp4: no such device or video file" in status["problem"]
 
@@ -215,13 +216,13 @@ def test_only_bad_answers_are_an_error_after_a_while(tiny_bundle_path, tmp_path,
     monkeypatch.setattr(Reflector, "reflect", spoiled)
     monkeypatch.setattr(service, "ONLY_BAD_S", 0.5)
     with pytest.raises(DeviceError, match=r"not finite; nothing else for 0\.5 s"):
-        service.run(tiny_bundle_path, settings(tmp_path, "demo"), tmp_path, threading.Event())
+        service.run(settings(tmp_path, "demo", tiny_bundle_path), tmp_path, threading.Event())
 
 
 def test_it_rests_in_closed_hours_and_opens_again(tiny_bundle_path, tmp_path, monkeypatch):
     hours = {"open": True}
     monkeypatch.setattr(wall_clock, "is_open", lambda _hours: hours["open"])
-    with running(tiny_bundle_path, settings(tmp_path, "demo"), tmp_path):
+    with running(settings(tmp_path, "demo", tiny_bundle_path), tmp_path):
         status_when(tmp_path, lambda status: status["reflections"] > 3)
         hours["open"] = False
         resting = status_when(tmp_path, lambda status: status["mode"] == "idle")
@@ -235,7 +236,7 @@ def test_it_rests_in_closed_hours_and_opens_again(tiny_bundle_path, tmp_path, mo
 def test_nothing_of_a_visitor_is_left_in_the_run_folder(tiny_bundle_path, tmp_path):
     run_dir = tmp_path / "run"
     run_dir.mkdir()
-    with running(tiny_bundle_path, settings(tmp_path, "demo"), run_dir):
+    with running(settings(tmp_path, "demo", tiny_bundle_path), run_dir):
         collect(run_dir, 5)
     left = {path.name for path in run_dir.iterdir() if not path.is_socket()}
     assert left == {"reflect.json"}

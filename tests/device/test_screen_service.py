@@ -63,10 +63,11 @@ def _running(
 ) -> Iterator[tuple[threading.Thread, threading.Event]]:
     """The service in a thread, which is stopped and joined at the end."""
     stop = threading.Event()
-    source = SettingsSource(run_dir / "no-base.toml", run_dir)
+    named = {"bundle": str(bundle.folder)}
+    source = SettingsSource(run_dir / "no-base.toml", run_dir, named)
     thread = threading.Thread(
         target=service.run,
-        args=(bundle.folder, source, run_dir, stop),
+        args=(source, run_dir, stop),
         kwargs={"headless": headless},
     )
     thread.start()

@@ -223,7 +223,9 @@ def test_the_example_that_is_installed_sets_nothing_and_names_every_key_with_its
     assert MirrorSettings.model_validate(layer) == DEFAULTS
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.one_of(
         st.binary(max_size=400),

@@ -43,8 +43,8 @@ from ytm_device.sound import service
 stop = threading.Event()
 threading.Timer(0.5, stop.set).start()
 run_dir = Path(sys.argv[2])
-source = SettingsSource(run_dir / "none.toml", run_dir, {"sound.pcm": "recorded"})
-service.run(Path(sys.argv[1]), source, run_dir, stop)
+flags = {"sound.pcm": "recorded", "bundle": sys.argv[1]}
+service.run(SettingsSource(run_dir / "none.toml", run_dir, flags), run_dir, stop)
 """
 
 
@@ -61,10 +61,10 @@ def _reflection(bundle: Bundle, sequence: int, bundle_id: str) -> Reflection:
     )
 
 
-def _source(folder: Path, **sound: Any) -> SettingsSource:
+def _source(bundle: Path, folder: Path, **sound: Any) -> SettingsSource:
     """Settings of the sound as they are typed; `folder` may hold a file of others."""
     flags = {f"sound.{name}": value for name, value in sound.items()}
-    return SettingsSource(folder / "none.toml", folder, flags)
+    return SettingsSource(folder / "none.toml", folder, {"bundle": str(bundle), **flags})
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def _running(bundle_path: Path, run_dir: Path, **sound: Any) -> Iterator[None]:
     stop = threading.Event()
     thread = threading.Thread(
         target=service.run,
-        args=(bundle_path, _source(run_dir, **sound), run_dir, stop),
+        args=(_source(bundle_path, run_dir, **sound), run_dir, stop),
         kwargs={"headless": True},
     )
     thread.start()
@@ -160,7 +160,7 @@ def test_an_audio_thread_that_fails_ends_the_service(
 
     monkeypatch.setattr(ClockedNullSink, "write", fail)
     with pytest.raises(DeviceError, match=r"the audio thread failed .*planted"):
-        service.run(tiny_bundle_path, _source(tmp_path), tmp_path, threading.Event(), headless=True)
+        service.run(_source(tiny_bundle_path, tmp_path), tmp_path, threading.Event(), headless=True)
 
 
 def test_a_sudden_change_and_the_hour_reach_the_player(

@@ -55,9 +55,7 @@ def test_a_long_status_is_cut(listener: socket.socket) -> None:
         ({"WATCHDOG_USEC": "soon"}, None),
     ],
 )
-def test_the_watchdog_that_was_armed(
-    environment: dict[str, str], watchdog_s: float | None
-) -> None:
+def test_the_watchdog_that_was_armed(environment: dict[str, str], watchdog_s: float | None) -> None:
     with Notifier.from_environment(environment) as notifier:
         assert notifier.watchdog_s == watchdog_s
 

@@ -77,9 +77,7 @@ def test_a_card_that_hangs_is_left_to_the_watchdog(installation: Installation, t
 
 
 @pytest.mark.parametrize("turn", range(TIMES))
-def test_a_card_that_hangs_for_a_moment_ends_nothing(
-    installation: Installation, turn: int
-) -> None:
+def test_a_card_that_hangs_for_a_moment_ends_nothing(installation: Installation, turn: int) -> None:
     stuck = installation.folder / "stuck"
     with planted(installation, "card hangs for 1 s") as fault:
         fault.silent_expected = True

@@ -43,9 +43,7 @@ def installation(
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_broken_settings_are_told_and_change_nothing(
-    installation: Installation, what: str
-) -> None:
+def test_broken_settings_are_told_and_change_nothing(installation: Installation, what: str) -> None:
     overlay = installation.data / "mirror.toml"
     with planted(installation, f"settings broken: {what}") as fault:
         overlay.write_bytes(BROKEN[what])
@@ -147,9 +145,7 @@ def small_run(
     run_dir.mkdir()
     with (
         small(run_dir),
-        installed(
-            folder, bundle, ball, card_library, environment, run_dir=run_dir
-        ) as installation,
+        installed(folder, bundle, ball, card_library, environment, run_dir=run_dir) as installation,
     ):
         installation.mirrors()
         yield installation

@@ -76,6 +76,8 @@ class Subscriber(_Channel):
         self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
         self._socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_MESSAGE_BYTES)
         self._socket.setsockopt(zmq.SUBSCRIBE, b"")
+        self._endpoint = endpoint
+        self._losses = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         try:
             self._socket.connect(endpoint)
         except zmq.ZMQError as error:
@@ -87,6 +89,10 @@ class Subscriber(_Channel):
 
         Waits for one at most `wait_s` seconds.
         """
+        if self._is_lost():
+            # libzmq itself does not connect again to who sent a message over MAXMSGSIZE.
+            self._socket.disconnect(self._endpoint)
+            self._socket.connect(self._endpoint)
         if wait_s and not self._socket.poll(round(wait_s * _MS_PER_S), zmq.POLLIN):
             return None
         message = self._last_waiting()
@@ -97,6 +103,17 @@ class Subscriber(_Channel):
         except wire.WireError:
             self.rejected += 1
             return None
+
+    def _is_lost(self) -> bool:
+        """Whether the connection has ended since the last call."""
+        lost = False
+        for _ in range(_MOST_READ):
+            try:
+                self._losses.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                break
+            lost = True
+        return lost
 
     def _last_waiting(self) -> bytes | None:
         message: bytes | None = None

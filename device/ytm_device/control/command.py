@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from ytm_bundle.errors import UsageError
+from ytm_device.bundles import DATA
 from ytm_device.console import command, say
 from ytm_device.control.client import Answer, ask_all
 from ytm_device.options import REFLECT, SERVICES, SOUND
 from ytm_device.run_dirs import SYSTEM, shared_run_dir
 from ytm_device.settings.explain import shown
-from ytm_device.settings.source import DATA, SettingsSource
+from ytm_device.settings.source import SettingsSource
 from ytm_device.settings.store import set_key, unset_key
 
 CONCERNED = {

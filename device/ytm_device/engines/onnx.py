@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+from ytm_bundle.errors import DeviceError
+from ytm_device.engines.engine import Tensor
+
+# Wheels for Linux can report their use to their maker; nothing leaves this machine. Read at import.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
-from ytm_bundle.errors import DeviceError
-from ytm_device.engines.engine import Tensor
+onnxruntime.disable_telemetry_events()
 
 _FAILURES = (
     ValueError,

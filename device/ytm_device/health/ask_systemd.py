@@ -11,7 +11,7 @@ from typing import Any
 
 from ytm_device.health.said import SERVICES
 
-WITHIN_S = 0.5
+WITHIN_S = 0.9
 _BOOTED = Path("run/systemd/system")
 """There if systemd runs this machine; see sd_booted(3)."""
 _PROPERTIES = (

@@ -21,8 +21,8 @@ from ytm_device.health.gather import gather
 from ytm_device.health.report import as_data, as_metrics, as_text
 
 RUN_DIR = Path("/run/ytm")
-WRITE_WITHIN_S = 0.5
-GIVE_UP_S = 1.8
+WRITE_WITHIN_S = 0.3
+GIVE_UP_S = 1.7
 """As when nobody reads what is printed, and the pipe is full."""
 _STANDARD_OUTPUT = 1
 _READABLE = 0o644

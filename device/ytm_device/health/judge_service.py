@@ -100,11 +100,11 @@ def _judge_any(said: Said, now_ns: int) -> Iterator[Finding]:
     if said.doubts:
         what = f"does not say, or says wrongly: {', '.join(said.doubts)}"
         yield Finding("service.incomplete", said.service, what)
-    problem = said.words("problem")
+    problem = _told(said, "problem")
     if problem is not None and not _nobody_served(said):
         yield Finding("service.problem", said.service, problem)
     for name in ("bundle", "settings", "control"):
-        if (problem := said.words(f"{name}_problem")) is not None:
+        if (problem := _told(said, f"{name}_problem")) is not None:
             yield Finding(f"{name}.problem", said.service, problem)
     descriptors = said.amount("descriptors") or 0
     if descriptors > limits.DESCRIPTORS:
@@ -114,6 +114,12 @@ def _judge_any(said: Said, now_ns: int) -> Iterator[Finding]:
     if rejected_per_h > limits.REJECTED_PER_H:
         what = f"rejects {rejected_per_h:.0f} messages an hour of the others"
         yield Finding("bus.rejected", said.service, what)
+
+
+def _told(said: Said, name: str) -> str | None:
+    """A problem, in words, without the name of the service that has it; None if it has none."""
+    words = said.words(name)
+    return None if words is None else words.removeprefix(f"{said.service}: ")
 
 
 def _rate_per_h(said: Said, name: str, now_ns: int) -> float:
@@ -243,7 +249,7 @@ def _judge_screen(said: Said, now_ns: int) -> Iterator[Finding]:
 def _served_nobody(said: Said, code: str) -> Iterator[Finding]:
     # In closed hours a screen that is off, and a card that is, are as they should be.
     if said.mode != IDLE:
-        yield Finding(code, said.service, said.words("problem") or "")
+        yield Finding(code, said.service, _told(said, "problem") or "")
 
 
 def _judge_latency(said: Said, name: str, sense: str) -> Iterator[Finding]:

@@ -29,7 +29,7 @@ class Motion:
         """Change from picture to picture where nothing happens: (rows, columns), squared levels."""
         moves, stirs = Past(MOVE_LAG_S, first, taken_ns), Past(STIR_LAG_S, first, taken_ns)
         self._moves = _Change(moves, strength=12 / sensitivity, least_share=0.15)
-        self._stirs = _Change(stirs, strength=8 / sensitivity, least_share=0.01)
+        self._stirs = _Change(stirs, strength=10 / sensitivity, least_share=0.01)
 
     def see(self, grey: Array, edges: Array, taken_ns: int, elapsed_s: float) -> tuple[Mask, Mask]:
         """Take the next picture: its brightness and its edges, float32 (rows, columns).

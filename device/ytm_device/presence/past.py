@@ -24,8 +24,8 @@ class Past:
     def recall(self, picture: Array, taken_ns: int) -> Array:
         """Keep `picture`, and give that of a lag ago, or somewhat older if none was taken then.
 
-        A younger one at the beginning. After a longer gap `picture` itself: nothing is known of what
-        changed.
+        A younger one at the beginning. After a longer gap `picture` itself: what changed in it is
+        not known.
         """
         kept = self._kept
         if taken_ns - kept[-1][0] >= self._lag_ns // _KEPT_OF_A_LAG:

@@ -5,8 +5,6 @@ A camera's noise depends on brightness, most of all after its gamma: what is dar
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 

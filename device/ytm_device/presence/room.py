@@ -17,6 +17,9 @@ _LEARN_S = 8.0
 """The room itself is followed so slowly: daylight moves no faster."""
 _LEAST_LIFE = 0.002
 """Share of the picture that must move or stir in one thing for it to live."""
+_SIGN_WEIGHS = 8
+"""A moment of life outweighs so many without: who breathes does not stir all the time, and noise
+stirs now and then."""
 _LEAST_CHANGE = 0.25
 """Share of the edges that must be others: a light that is switched changes less of them."""
 _STRENGTH = 12.0
@@ -35,7 +38,7 @@ class Things:
     """(things + 1,), shares of the picture; the first is 0."""
 
     def areas_within(self, mask: Mask) -> npt.NDArray[np.float64]:
-        """How much of each thing lies in `mask`: (things + 1,), shares of the picture; the first 0."""
+        """How much of each thing lies in `mask`: (things + 1,), shares of the picture."""
         counts = np.bincount(self.labels[mask], minlength=self.areas.size).astype(np.float64)
         counts[0] = 0
         return counts / self.labels.size
@@ -74,9 +77,9 @@ class Room:
         living = things.areas_within(alive) >= _LEAST_LIFE
         free = things.labels == 0
         waiting = self._lifeless_s
-        waiting += np.where(free, np.float32(-elapsed_s), np.float32(elapsed_s))
+        lifeless = ~(free | living[things.labels])
+        waiting += np.where(lifeless, np.float32(elapsed_s), np.float32(-_SIGN_WEIGHS * elapsed_s))
         np.maximum(waiting, 0, out=waiting)
-        waiting[living[things.labels]] = 0
         rates = np.where(free, np.float32(-math.expm1(-elapsed_s / _LEARN_S)), np.float32(0))
         rates[waiting > ABSORB_S] = 1
         waiting[waiting > ABSORB_S] = 0

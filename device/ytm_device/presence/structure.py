@@ -1,8 +1,8 @@
 """What of a picture does not depend on its light: its edges, and how those of two pictures differ.
 
-Light that is switched, a camera that adapts and a screen that glows multiply and add what is smooth.
-A high-pass filter takes what is added away, and comparing directions instead of lengths what is
-multiplied. What is left are the edges of things.
+Light that is switched, a camera that adapts and a screen that glows multiply what is seen, and add
+what is smooth. A high-pass filter takes away what is added, and comparing directions instead of
+lengths what is multiplied. What is left are the edges of things.
 """
 
 from __future__ import annotations

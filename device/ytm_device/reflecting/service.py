@@ -30,7 +30,6 @@ _NS_PER_S = 1_000_000_000
 
 
 def run(
-    bundle_path: Path,
     source: SettingsSource,
     run_dir: Path,
     stop: threading.Event,
@@ -38,9 +37,8 @@ def run(
     """Reflect what the camera sees until `stop` is set.
 
     Args:
-        bundle_path: of the bundle that answers; another that takes its place answers from the next
-            still of the replay on.
-        source: of the settings.
+        source: of the settings, which name the bundle; another one that takes its place, or is
+            named instead, takes over with the next still.
         run_dir: folder of the bus, of the socket, and of the status, replaced once a second.
         stop: looked at between two frames.
 
@@ -51,7 +49,7 @@ def run(
     """
     with (
         Attendant(SERVICE, run_dir, source, time.monotonic_ns()) as attendant,
-        BundleKeeper(bundle_path, check_mind) as keeper,
+        BundleKeeper(attendant.bundle_path, check_mind) as keeper,
         Publisher(endpoint(run_dir)) as publisher,
     ):
         service = _Service(attendant, keeper, publisher, stop, Seeing(attendant.settings))

@@ -9,13 +9,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ytm_bundle.errors import UsageError
-from ytm_device.bundles import DEMO_BUNDLE, INSTALLED_BUNDLE
+from ytm_device.bundles import DATA, default_bundle
 from ytm_device.settings.explain import explain, shown
 from ytm_device.settings.files import Layer, read_layer
 from ytm_device.settings.model import MirrorSettings
 
 BASE = Path("/etc/ytm/mirror.toml")
-DATA = INSTALLED_BUNDLE.parent
 Value = str | int | float | bool
 
 FLAGS = {
@@ -80,10 +79,7 @@ class SettingsSource:
 
     def bundle(self, settings: MirrorSettings) -> Path:
         """The bundle that `settings` name, else the installed one, else the demo bundle."""
-        if settings.bundle is not None:
-            return Path(settings.bundle)
-        installed = self.data / INSTALLED_BUNDLE.name
-        return installed if installed.exists() else DEMO_BUNDLE
+        return default_bundle(self.data) if settings.bundle is None else Path(settings.bundle)
 
     def arguments(self) -> list[str]:
         """The flags of `ytm-mirror` that say where the files are, unless they are as usual."""

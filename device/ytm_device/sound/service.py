@@ -41,7 +41,6 @@ _NS_PER_S = 1_000_000_000
 
 
 def run(
-    bundle_path: Path,
     source: SettingsSource,
     run_dir: Path,
     stop: threading.Event,
@@ -54,9 +53,8 @@ def run(
     Lack of a card ends nothing: the sound keeps time, and is heard again when there is one.
 
     Args:
-        bundle_path: of the bundle, which says what the sound is and holds the replay; another that
-            takes its place is played from the next still on.
-        source: of the settings.
+        source: of the settings, which name the bundle; another one that takes its place, or is
+            named instead, takes over with the next still.
         run_dir: folder of the bus, of the socket, and of the status, replaced once a second and at
             the end.
         stop: looked at many times a second.
@@ -69,7 +67,7 @@ def run(
     """
     with (
         Attendant(SERVICE, run_dir, source, time.monotonic_ns()) as attendant,
-        BundleKeeper(bundle_path) as keeper,
+        BundleKeeper(attendant.bundle_path) as keeper,
         Subscriber(endpoint(run_dir)) as subscriber,
     ):
         service = _Service(attendant, keeper, subscriber, stop, memory_locked)

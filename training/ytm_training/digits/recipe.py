@@ -28,7 +28,7 @@ _CHANGES: dict[str, Any] = {
     "sound_vae.fit.max_epochs": 16,
     "sound_vae.fit.texture_weight": 0.2,
     "associator.labels": "none",
-    "associator.guidance": 4.5,
+    "associator.guidance": 2.5,
     "associator.temperature": 0.3,
     "associator.bridge.max_epochs": 30,
     "associator.flow.max_epochs": 100,

@@ -21,7 +21,7 @@ Values = npt.NDArray[np.generic]
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of the other sense, in a mixture."""
-_STEPS, _LEAST_STEPS = 1000, 400
+_STEPS, _LEAST_STEPS = 2000, 400
 """Steps that a judge is trained for: all folds together, and each at least."""
 _SHUFFLES = 100
 _JUDGED = (

@@ -125,7 +125,7 @@ def _fit_flow(
     both = torch.cat([points, answers], 2)  # (n, views, e + d)
     teaching.fit(
         f"{way.name}_flow",
-        FlowStage(flow, settings.flow, seed),
+        FlowStage(flow, settings.flow, seed, settings.blur),
         (both[train],),
         (both[validation, 0],),
         pick_view,

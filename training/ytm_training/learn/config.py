@@ -93,6 +93,9 @@ class FlowSettings(Settings):
     the dataset names one), or of its cluster, found by the machine."""
     label_share: Annotated[float, Field(ge=0, le=1)]
     """How much of the pull the label has."""
+    blur: Annotated[float, Field(ge=0, le=4)]
+    """Deviation of what is added to points of the bridge, of deviation 1, when a flow learns: so
+    that it learns of a neighbourhood, and not each point by heart."""
     guidance: Annotated[float, Field(ge=0, le=20)]
     """How much farther than learned an answer is drawn to what was seen or heard."""
     temperature: Annotated[float, Field(ge=0, le=2)]
@@ -284,6 +287,7 @@ CONTINUOUS = RunConfig(
         embedding_size=64,
         labels="category",
         label_share=0.5,
+        blur=0.3,
         guidance=2.0,
         temperature=0.4,
         steps=6,

@@ -151,10 +151,15 @@ class FlowStage(Stage):
 
     network: Flow
 
+    def __init__(self, network: Flow, fit: Optimisation, seed: int, blur: float) -> None:
+        super().__init__(network, fit, seed)
+        self._blur = blur
+
     def losses(self, batch: tuple[Tensor, ...], noise: torch.Generator | None) -> dict[str, Tensor]:
         point, end = batch[0].tensor_split([self.network.shape.embedding_size], 1)
         noise = noise or generator_for(self._seed, "validation", 0)
         begin = torch.randn(end.shape, generator=noise).to(end.device)
+        point = point + self._blur * torch.randn(point.shape, generator=noise).to(end.device)
         time, told = torch.rand(2, len(end), 1, generator=noise).to(end.device)
         x = begin + time * (end - begin)
         velocity = self.network(x, time, point * (told > WITHHELD))
