@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from ytm_bundle.bundle import writing_bundle
 from ytm_bundle.checksums import SUMS_NAME
 
-WHITE_FROM, BLACK_TO = 0.9, 0.1
+WHITE_FROM, BLACK_TO = 0.9, 0.03
 """Mean level of a picture that is mostly white, or mostly black."""
 FOR_EVER = 2**62
 """Turns of a loop."""

@@ -26,11 +26,17 @@ class Fault:
 
     name: str
     planted_ns: int = field(default_factory=time.monotonic_ns)
+    mended_ns: int | None = None
+    """When what was wrong was right again, if it lasted."""
     recovered_ns: int | None = None
     silent_expected: bool = False
     """Nothing could be heard: there was no card."""
     black_expected: bool = False
     """Nothing could be seen: there was no display."""
+
+    def mended(self) -> None:
+        """What was planted is gone: from now on it is for the installation to recover."""
+        self.mended_ns = time.monotonic_ns()
 
     def recovered(self, at_ns: int | None = None) -> None:
         """Everything is well again."""
@@ -57,7 +63,8 @@ def planted(installation: Installation, name: str, *, restarts: int = 0) -> Iter
         "black_ms": _milliseconds(installation.darkness(fault.planted_ns)),
         "restarts": _started(installation) - before,
     }
-    recovered_s = round((fault.recovered_ns - fault.planted_ns) / _NS_PER_S, 2)
+    from_ns = fault.mended_ns or fault.planted_ns
+    recovered_s = round((fault.recovered_ns - from_ns) / _NS_PER_S, 2)
     line = json.dumps({"fault": name, "recovered_s": recovered_s, **seen})
     print(line)
     if REPORT is not None:

@@ -1,7 +1,7 @@
 """Does for processes what systemd does for the units, and notes when.
 
-Of a unit it takes `WatchdogSec=`, `RestartSec=`, `TimeoutStartSec=`, `TimeoutStopSec=` and
-`Environment=`. It never gives up: the start limit is left out, so that a hundred kills are a
+Of a unit it takes `WatchdogSec=`, `RestartSec=`, `TimeoutStartSec=`, `TimeoutStopSec=`, `Nice=`
+and `Environment=`. It never gives up: the start limit is left out, so that a hundred kills are a
 hundred restarts. The units themselves are tested under systemd.
 """
 
@@ -41,6 +41,7 @@ class Unit:
     restart_s: float
     start_s: float
     """Until READY=1."""
+    nice: int
     stop_s: float
     """From SIGTERM, or the watchdog's SIGABRT, to SIGKILL."""
 
@@ -66,6 +67,7 @@ def unit_from_file(
         watchdog_s=watchdog_s or _seconds(said["WatchdogSec"]),
         restart_s=_seconds(said["RestartSec"]),
         start_s=_seconds(said["TimeoutStartSec"]),
+        nice=int(said.get("Nice", 0)),
         stop_s=_seconds(said["TimeoutStopSec"]),
     )
 
@@ -131,6 +133,8 @@ class _Keeper:
                 stdout=log,
                 stderr=log,
             )
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, self.unit.nice)
         self.runs.append(Run(self.unit.name, self.process.pid, time.monotonic_ns()))
 
     def hear(self) -> None:

@@ -19,6 +19,8 @@ from ytm_device.settings.source import SettingsSource
 from ytm_device.status import StatusReporter, Value
 from ytm_device.systemd import Notifier
 
+WARM_UP_S = 120.0
+"""After so long everything that a service will need is in memory."""
 _TICK_NS = 500_000_000
 """How often systemd is told that a service is alive, and the hours are looked at."""
 _NS_PER_S = 1_000_000_000
@@ -46,12 +48,12 @@ class Attendant(Owner):
         self._progress_ns: int | None = None
         self._tick_ns = now_ns
         self._progressed = False
-        self._open, self._changed_ns = True, 0
+        self._open, self._changed_ns = wall_clock.is_open(self.settings.hours.open), 0
         self._notifier = Notifier.from_environment()
         self._reporter = StatusReporter(run_dir, service)
         self._status: dict[str, Value] = {}
+        self._started_kib: int | None = None
         self._control = ControlServer(run_dir / f"{service}.sock", self._verbs())
-        self._keep_hours(now_ns)
 
     def close(self) -> None:
         """Say that the service stops, and listen no more."""
@@ -98,6 +100,7 @@ class Attendant(Owner):
         self._notifier.status(f"{mode}: {problem}" if problem else f"{mode}")
 
     def _common(self, now_ns: int) -> dict[str, Value]:
+        memory_kib = _memory_kib()
         return {
             "pid": os.getpid(),
             "written_ns": now_ns,
@@ -108,10 +111,20 @@ class Attendant(Owner):
             "settings_problem": self._settings_problem,
             "control_problem": self._control.problem,
             "clock_is_set": wall_clock.clock_is_set(),
-            "memory_kib": _memory_kib(),
+            "clock_is_needed": self.settings.hours.open is not None
+            or self.settings.sound.night is not None,
+            "presence_always": self.settings.presence.always,
+            "memory_kib": memory_kib,
+            "memory_kib_at_start": self._memory_at_start(now_ns, memory_kib),
             "threads": threading.active_count(),
             "descriptors": sum(1 for _ in _DESCRIPTORS.iterdir()),
         }
+
+    def _memory_at_start(self, now_ns: int, memory_kib: int | None) -> int | None:
+        """What it had once everything was loaded and had been used; None until then."""
+        if self._started_kib is None and now_ns - self._started_ns > WARM_UP_S * _NS_PER_S:
+            self._started_kib = memory_kib
+        return self._started_kib
 
     def _keep_hours(self, now_ns: int) -> None:
         is_open = wall_clock.is_open(self.settings.hours.open)

@@ -24,9 +24,11 @@ from ytm_device.health import limits
 from ytm_device.health.findings import KINDS
 from ytm_device.health.said import SERVICES
 
-BOUND_S = 10
-"""Five times as long as it may take."""
-COMMAND = [sys.executable, "-m", "ytm_device.health.command"]
+BOUND_S = 30
+"""Far more than five times as long as it may take."""
+PATIENCE_S = 3
+"""For answers, so that a machine that is busy testing is not taken for one that hangs."""
+COMMAND = [sys.executable, "-m", "ytm_device.health.command", "--ask-for", str(PATIENCE_S)]
 FAILING = """
 from ytm_device.health import command
 
@@ -198,7 +200,7 @@ def test_it_ends_though_nobody_reads(health: Typed, well: Path) -> None:
     reading, writing = os.pipe()
     room = fcntl.fcntl(writing, fcntl.F_GETPIPE_SZ)
     os.write(writing, b"x" * room)
-    assert health(stdout=writing).returncode == 3
+    assert health(stdout=writing).returncode == 0
     os.close(reading)
     assert health(stdout=writing).returncode == 0
     os.close(writing)

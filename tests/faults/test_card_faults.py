@@ -51,13 +51,11 @@ def test_a_card_that_is_pulled_out_is_used_again(installation: Installation, tur
         # The sound goes on by the clock, for whoever listens to nobody.
         installation.wait_status(SOUND, samples=lambda samples: samples > lost["samples"])
         (installation.folder / "gone").unlink()
-        back_ns = time.monotonic_ns()
+        fault.mended()
         fault.recovered(heard_again(installation))
     well = installation.wait_status(SOUND, sink="card", problem=None)
     assert well["card_losses"] > 0
     assert installation.silences(heard_again(installation)) == []
-    assert fault.recovered_ns is not None
-    assert fault.recovered_ns > back_ns
 
 
 @pytest.mark.parametrize("turn", range(TIMES))
@@ -70,6 +68,7 @@ def test_a_card_that_hangs_is_left_to_the_watchdog(installation: Installation, t
         stuck.touch()
         wait_for(lambda: run.bitten_ns)
         stuck.unlink()
+        fault.mended()
         installation.supervisor.wait_ready(SOUND, run)
         fault.recovered(heard_again(installation))
     assert run.code == -signal.SIGABRT
@@ -84,6 +83,7 @@ def test_a_card_that_hangs_for_a_moment_ends_nothing(installation: Installation,
         stuck.touch()
         time.sleep(1)
         stuck.unlink()
+        fault.mended()
         fault.recovered(heard_again(installation))
     installation.wait_status(SOUND, sink="card", problem=None)
 
@@ -104,5 +104,6 @@ def test_a_card_that_refuses_the_format_is_not_played_on(
         )
         assert refused["sink"] != "card"
         refuse.unlink()
+        fault.mended()
         fault.recovered(heard_again(installation))
     installation.wait_status(SOUND, sink="card", problem=None)

@@ -52,6 +52,7 @@ def test_an_engine_that_hangs_is_ended_by_the_watchdog(
         first = running.supervisor.run(REFLECT)
         with planted(running, "engine hangs", restarts=1) as fault:
             wait_for(lambda: first.ended_ns)
+            fault.mended()
             for service in MEANWHILE:
                 running.wait_status(service, mode="replay")
             running.supervisor.wait_ready(REFLECT, first)

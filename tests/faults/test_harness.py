@@ -40,6 +40,7 @@ def stand_in(quiet: Path) -> Unit:
         watchdog_s=WATCHDOG_S,
         restart_s=0.1,
         start_s=60,
+        nice=0,
         stop_s=5,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -17,8 +18,8 @@ from planting import planted
 from waiting import HANG_S
 from ytm_device.options import REFLECT, SERVICES
 
-LIBFAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 YEARS = (10, -10, 0)
+YEAR_S = 31_557_600
 HELD_S = float(os.environ.get("YTM_MACHINE_S", "4"))
 """How long each state of the machine lasts."""
 SHARE = 0.6
@@ -94,26 +95,52 @@ def test_taken_memory_is_not_heard(installation: Installation) -> None:
         fault.recovered()
 
 
+@pytest.fixture(scope="module")
+def clock_library(tmp_path_factory: pytest.TempPathFactory, card_library: Path) -> Path:
+    """`moved_clock.c`, compiled, where a compiler is."""
+    library = tmp_path_factory.mktemp("clock") / "libmoved.so"
+    source = Path(__file__).with_name("moved_clock.c")
+    options = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC"]
+    subprocess.run(["gcc", *options, "-o", library, source], check=True, timeout=HANG_S)
+    return library
+
+
+def move(file: Path, years: int) -> None:
+    """Let the wall clock jump so far from the true one."""
+    with file.open("r+b" if file.exists() else "wb") as moved:
+        moved.write(struct.pack("<q", years * YEAR_S))
+
+
+def around(years: int) -> range:
+    """The difference in years, on the last day of one or the first of another."""
+    return range(years - 1, years + 2)
+
+
+def year_of(environment: Mapping[str, str]) -> int:
+    """What year a process of this environment believes it is."""
+    command = [sys.executable, "-c", "import datetime; print(datetime.datetime.now().year)"]
+    return int(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+
+
 def test_a_clock_that_jumps_by_years_changes_nothing(
-    folder: Path, bundle: Path, ball: Path, card_library: Path, environment: Mapping[str, str]
+    folder: Path,
+    bundle: Path,
+    ball: Path,
+    card_library: Path,
+    clock_library: Path,
+    environment: Mapping[str, str],
 ) -> None:
-    """Only the services' wall clock jumps, by libfaketime; CLOCK_MONOTONIC is the kernel's."""
-    if not LIBFAKETIME.exists():
-        pytest.skip("needs libfaketime to move the wall clock (Debian package libfaketime)")
-    offset = folder / "offset"
-    offset.write_text("+0")
-    preload = {
-        "LD_PRELOAD": str(LIBFAKETIME),
-        "FAKETIME_TIMESTAMP_FILE": str(offset),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
+    """Only the services' wall clock jumps, by `moved_clock.c`; the machine's own must not."""
+    moved = folder / "moved"
+    move(moved, 0)
+    preload = {"LD_PRELOAD": str(clock_library), "YTM_MOVED_CLOCK": str(moved)}
     with installed(
         folder, bundle, ball, card_library, environment, preload=preload
     ) as installation:
         installation.mirrors()
         for years in YEARS:
             with planted(installation, f"clock moved by {years:+d} years") as fault:
-                offset.write_text(f"{years:+d}y")
+                move(moved, years)
+                assert year_of(environment | preload) - year_of(environment) in around(years)
                 goes_on(installation)
                 fault.recovered()

@@ -55,15 +55,10 @@ def test_broken_settings_are_told_and_change_nothing(installation: Installation,
             installation.wait_status(service, settings_problem=lambda problem: bool(problem))
         installation.mirrors()
         overlay.unlink()
+        fault.mended()
         for service in SERVICES:
             assert installation.ask(service, "reload")["settings_problem"] is None
         fault.recovered()
-
-
-def places(installation: Installation) -> list[object]:
-    """The flags of `ytm-mirror ctl set` for this installation."""
-    base = ["--settings", installation.folder / "mirror.toml"]
-    return [*base, "--data", installation.data, "--run-dir", installation.run_dir]
 
 
 @contextmanager
@@ -95,7 +90,6 @@ def test_a_full_disk_is_told_and_the_old_settings_stay(
 ) -> None:
     with small(tmp_path):
         flags = ["--data", tmp_path, "--run-dir", installation.run_dir]
-        flags += ["--settings", installation.folder / "mirror.toml"]
         assert installation.ctl("set", "sound.volume_db", "-3", *flags).returncode == 0
         before = (tmp_path / "mirror.toml").read_bytes()
         with planted(installation, "disk full") as fault:
@@ -105,6 +99,7 @@ def test_a_full_disk_is_told_and_the_old_settings_stay(
             assert "No space left" in refused.stderr
             assert (tmp_path / "mirror.toml").read_bytes() == before
             filler.unlink()
+            fault.mended()
             assert installation.ctl("set", "sound.volume_db", "-6", *flags).returncode == 0
             assert b"-6" in (tmp_path / "mirror.toml").read_bytes()
             fault.recovered()
@@ -124,6 +119,7 @@ def test_a_full_run_folder_does_not_end_the_show(
                 wait_mode(installation, name)
                 assert installation.status(name) == said[name]
             filler.unlink()
+            fault.mended()
             installation.mirrors()
             fault.recovered()
 

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import signal
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -16,16 +17,23 @@ from pathlib import Path
 from typing import NoReturn
 
 from ytm_device.health.examine import Report, examine
+from ytm_device.health.files import read_text
 from ytm_device.health.findings import Finding, Level
 from ytm_device.health.gather import gather
 from ytm_device.health.report import as_data, as_metrics, as_text
 
 RUN_DIR = Path("/run/ytm")
+ASK_UNTIL_S = 1.3
+"""Since this process was started: what has not answered by then hangs."""
+ASK_FOR_S = 0.7
+"""At least, on a machine so busy that even to start takes long."""
 WRITE_WITHIN_S = 0.3
-GIVE_UP_S = 1.7
-"""As when nobody reads what is printed, and the pipe is full."""
+"""For the file of `--prometheus`, and again for what is printed."""
 _STANDARD_OUTPUT = 1
 _READABLE = 0o644
+_OWN_STAT = Path("/proc/self/stat")
+_STARTED_AT = 19
+"""Among the words after the program's name."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -54,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         help="also write the figures where node_exporter's textfile collector finds them",
     )
     parser.add_argument("--root", type=Path, default=Path("/"), help=argparse.SUPPRESS)
+    parser.add_argument("--ask-for", type=float, default=ASK_FOR_S, help=argparse.SUPPRESS)
     return parser
 
 
@@ -91,7 +100,8 @@ def _rendered(report: Report, *, as_json: bool) -> str:
 def _examined(arguments: argparse.Namespace) -> tuple[Level, str]:
     """How bad it is, and what to print."""
     try:
-        report = examine(arguments.run_dir, arguments.root)
+        within_s = max(arguments.ask_for, ASK_UNTIL_S - _up_s())
+        report = examine(arguments.run_dir, arguments.root, within_s)
         if arguments.prometheus is not None:
             report = _export(report, arguments.prometheus)
         text = _rendered(report, as_json=arguments.json)
@@ -100,6 +110,16 @@ def _examined(arguments: argparse.Namespace) -> tuple[Level, str]:
         report = Report.failed(error)
         text = _rendered(report, as_json=arguments.json)
     return report.level, text
+
+
+def _up_s() -> float:
+    """Seconds since this process was started, before it could look at a clock; see proc(5)."""
+    stat = read_text(_OWN_STAT) or ""
+    words = stat.rpartition(")")[2].split()
+    if len(words) <= _STARTED_AT:
+        return 0.0
+    started_s = int(words[_STARTED_AT]) / os.sysconf("SC_CLK_TCK")
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started_s)
 
 
 def _open_standard_files() -> None:
@@ -115,9 +135,10 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     """Examine, print and exit, with nobody to wait for."""
     _open_standard_files()
     arguments = _parser().parse_args(words)
-    signal.signal(signal.SIGALRM, lambda *_: os._exit(Level.UNKNOWN))
-    signal.setitimer(signal.ITIMER_REAL, GIVE_UP_S)
     level, text = _examined(arguments)
+    # Whoever does not read what is printed, so that the pipe is full, may still want the level.
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(level))
+    signal.setitimer(signal.ITIMER_REAL, WRITE_WITHIN_S)
     try:
         # Bytes, since the terminal's encoding may lack a character.
         os.write(_STANDARD_OUTPUT, f"{text}\n".encode("utf-8", "replace"))

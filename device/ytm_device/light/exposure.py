@@ -49,7 +49,7 @@ class Exposure:
         """By how much the light should be multiplied, `LEAST_GAIN` to `MOST_GAIN`; 1: well lit."""
         if self.is_blank:
             return 1.0
-        return min(max(self._wanted_factor**GAMMA, LEAST_GAIN), MOST_GAIN)
+        return min(max(float(self._wanted_factor**GAMMA), LEAST_GAIN), MOST_GAIN)
 
     @property
     def _wanted_factor(self) -> float:

@@ -34,7 +34,7 @@ class Things:
 
     labels: npt.NDArray[np.int32]
     """(rows, columns): 0 for the room, then the number of the thing."""
-    areas: npt.NDArray[np.int64]
+    areas: npt.NDArray[np.float64]
     """(things + 1,), shares of the picture; the first is 0."""
 
     def areas_within(self, mask: Mask) -> npt.NDArray[np.float64]:
@@ -63,7 +63,7 @@ class Room:
         _, labels, statistics, _ = cv2.connectedComponentsWithStats(grown, connectivity=8)
         areas = statistics[:, cv2.CC_STAT_AREA] / labels.size
         areas[0] = 0
-        return Things(labels, areas)
+        return Things(np.asarray(labels, np.int32), areas)
 
     def learn(self, smoothed: Array, things: Things, alive: Mask, elapsed_s: float) -> None:
         """Follow the room where there is no thing, and take in what shows no life for long.
