@@ -23,9 +23,13 @@ test: setup ## set up everything, then check and test it all
 test-appliance: setup ## the units under a real systemd, in a container (as root)
 	$(BIN)/pytest tests/appliance -s $(ARGS)
 
-test-soak: export YTM_SOAK_S ?= 600
-test-soak: setup ## ten minutes of the sound service beside the least player there can be, on a busy machine
-	$(BIN)/pytest tests/device/test_sound_soak.py -s $(ARGS)
+SOUND_SOAK_S ?= 600
+test-soak: export YTM_SOAK_S ?= 3600
+test-soak: export YTM_KILLS ?= 100
+test-soak: export YTM_BITES ?= 3
+test-soak: setup ## ten minutes of the sound beside the least player there can be; a hundred kills; an hour of faults at random
+	YTM_SOAK_S=$(SOUND_SOAK_S) $(BIN)/pytest tests/device/test_sound_soak.py -s $(ARGS)
+	$(BIN)/pytest tests/faults -s $(ARGS)
 
 # One thread each, so that the ratios are of work, not of how it was shared out.
 bench: export OPENBLAS_NUM_THREADS = 1

@@ -97,7 +97,7 @@ class Installation:
         """When its processes ran, from `since_ns` until now."""
         now_ns = time.monotonic_ns()
         runs = self.supervisor.runs(service)
-        ends = [each.held_ns or each.ended_ns or now_ns for each in runs]
+        ends = [each.gone_ns or each.bitten_ns or each.ended_ns or now_ns for each in runs]
         spans = [(max(a.started_ns, since_ns), end) for a, end in zip(runs, ends, strict=True)]
         return [each for each in spans if each[0] < each[1]]
 
@@ -117,12 +117,17 @@ class Installation:
 
     def ask(self, service: str, verb: str) -> dict[str, Any]:
         """Say a verb to a service, as `ytm-mirror ctl` does, and give its answer."""
-        with socket.socket(socket.AF_UNIX) as connection:
+        return wait_for(lambda: self._answer(service, verb))
+
+    def _answer(self, service: str, verb: str) -> dict[str, Any] | None:
+        """None where so many wait that nobody else is let in."""
+        with suppress(BlockingIOError), socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(30)
             connection.connect(str(self.run_dir / f"{service}.sock"))
             connection.sendall(json.dumps({"verb": verb}).encode() + b"\n")
             with connection.makefile("rb") as answer:
                 return dict(json.loads(answer.readline()))
+        return None
 
     def ctl(self, *words: object) -> subprocess.CompletedProcess[str]:
         """`ytm-mirror ctl` with these words, to its end."""

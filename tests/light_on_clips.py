@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from ytm_device.reflecting.reflector import encoder_input, picture
 CLIPS = Path(__file__).resolve().parents[2] / "shared/data/camera"
 STOPS = (-3, -2, -1, 0, 1, 2)
 NOISE = 0.3
-PER_CLIP, STRIDE = 6, 15
+PER_CLIP, STRIDE = 3, 15
 _SEED = 0
 
 
@@ -83,8 +83,8 @@ def sweep(pictures: list[Array]) -> dict[float, Row]:
     return rows
 
 
-def _summary(rebuilt: object, true: list[Array]) -> tuple[float, float]:
-    found = [psnr_db(one, other) for one, other in zip(rebuilt, true, strict=True)]  # type: ignore[call-overload]
+def _summary(rebuilt: Iterable[Array], true: list[Array]) -> tuple[float, float]:
+    found = [psnr_db(one, other) for one, other in zip(rebuilt, true, strict=True)]
     return float(np.median(found)), float(np.percentile(found, 10))
 
 

@@ -87,8 +87,8 @@ class Run:
     pid: int
     started_ns: int
     ready_ns: int | None = None
-    held_ns: int | None = None
-    """When it was stopped, and left so until the watchdog bit: it ran no more."""
+    gone_ns: int | None = None
+    """When it was killed, or stopped and left so until the watchdog bit: it ran no more."""
     bitten_ns: int | None = None
     """When the watchdog bit, or the start took too long."""
     ended_ns: int | None = None
@@ -232,13 +232,14 @@ class Supervisor:
     def hold(self, service: str) -> Run:
         """Stop it by SIGSTOP, and leave it to the watchdog."""
         run = self.run(service)
-        run.held_ns = time.monotonic_ns()
+        run.gone_ns = time.monotonic_ns()
         self.signal(service, signal.SIGSTOP)
         return run
 
     def kill(self, service: str) -> Run:
         """Kill what runs by SIGKILL."""
         run = self.run(service)
+        run.gone_ns = time.monotonic_ns()
         self.signal(service, signal.SIGKILL)
         return run
 

@@ -281,8 +281,9 @@ def test_a_mirror_that_really_runs_is_judged(
         report = wait_for(lambda: _settled(run_dir))
     assert set(report["services"]) == set(SERVICES)
     found = {finding["code"] for finding in report["findings"]}
-    # What the machine that tests may lack.
-    assert found <= {"clock.unset", "service.problem", "latency.high", "disk.low", "memory.short"}
+    # What is slow, hot or full is the machine's affair; a light that is too dark is the visitor's.
+    of_services = ("bundle.", "control.", "mirror.", "service.", "settings.")
+    assert {code for code in found if code.startswith(of_services)} <= {"service.problem"}
 
 
 def _settled(run_dir: Path) -> dict[str, Any] | None:

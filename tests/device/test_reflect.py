@@ -123,6 +123,16 @@ def test_nothing_measured_is_no_figure():
     assert ReflectStatistics().fields()["latency_p50_ms"] is None
 
 
+def test_the_rate_is_that_of_late():
+    statistics = ReflectStatistics()
+    for index in range(100):
+        statistics.add(index, index * 10**8, index * 10**8)
+    morning_ns = 12 * 3600 * 10**9
+    for index in range(21):
+        statistics.add(100 + index, 0, morning_ns + index * 5 * 10**7)
+    assert statistics.fields()["reflections_per_s"] == 20
+
+
 def test_statistics_count_what_was_dropped():
     statistics = ReflectStatistics()
     for index, sequence in enumerate((0, 1, 4, 5, 9)):

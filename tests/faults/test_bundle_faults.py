@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from installation import Installation, installed
+from films import BALL, film
+from installation import Installation, installed, write_settings
 from planting import planted
 from ytm_bundle.bundle import MANIFEST_NAME, REPLAY_NAME, open_bundle
-from ytm_bundle.checksums import SUMS_NAME
 from ytm_bundle.files import replacing_folder
-from ytm_device.options import SERVICES
+from ytm_device.options import REFLECT, SERVICES
 
 Spoil = Callable[[Path], None]
 
@@ -69,17 +69,22 @@ def _truncate(name: str) -> Spoil:
     return spoil
 
 
+def _empty(name: str) -> Spoil:
+    def spoil(folder: Path) -> None:
+        (folder / name).write_text("{}")
+
+    return spoil
+
+
 def _remove(name: str) -> Spoil:
     return lambda folder: (folder / name).unlink()
 
 
 BAD: dict[str, Spoil] = {
     "graph cut short": _truncate("graphs/image_encoder.onnx"),
-    "replay cut short": _truncate(REPLAY_NAME),
     "manifest missing": _remove(MANIFEST_NAME),
-    "a wrong manifest": lambda folder: (folder / MANIFEST_NAME).write_text("{}") and None,
-    "sums cut short": _truncate(SUMS_NAME),
-    "only a graph": _remove(REPLAY_NAME),
+    "a wrong manifest": _empty(MANIFEST_NAME),
+    "replay missing": _remove(REPLAY_NAME),
 }
 
 
@@ -87,16 +92,33 @@ BAD: dict[str, Spoil] = {
 def test_a_bad_bundle_is_refused_and_the_old_one_goes_on(
     installation: Installation, bundle: Path, other: Path, what: str
 ) -> None:
-    with open_bundle(bundle) as opened:
-        identity = opened.id
+    old = installation.status(REFLECT)["bundle"]
     with planted(installation, f"bundle refused: {what}") as fault:
         install(installation, other, BAD[what])
         for service in SERVICES:
             installation.wait_status(
-                service, bundle=identity, bundle_problem=lambda problem: bool(problem)
+                service, bundle=old, bundle_problem=lambda problem: bool(problem)
             )
         installation.mirrors()
         fault.recovered()
-    # Afterwards a good one is taken, though it is the one that is played already.
-    install(installation, bundle)
-    playing(installation, bundle)
+    with open_bundle(bundle) as opened:
+        good = other if opened.id == old else bundle
+    install(installation, good)
+    playing(installation, good)
+
+
+def test_a_refused_bundle_is_not_read_when_the_camera_changes(
+    installation: Installation, bundle: Path, other: Path, folder: Path
+) -> None:
+    """What answers stays what it was, though other files lie where it came from."""
+    old = installation.status(REFLECT)["bundle"]
+    camera = film(folder / "other.mp4", [(BALL, 2)])
+    with planted(installation, "camera changed while a bundle is refused") as fault:
+        install(installation, other, BAD["graph cut short"])
+        installation.wait_status(REFLECT, bundle_problem=lambda problem: bool(problem))
+        write_settings(installation.data / "mirror.toml", {"camera": {"device": str(camera)}})
+        for service in SERVICES:
+            assert installation.ask(service, "reload")["ok"]
+        installation.wait_status(REFLECT, camera=str(camera), bundle=old)
+        installation.mirrors()
+        fault.recovered()

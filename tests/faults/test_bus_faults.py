@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-import struct
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import zmq
 
+from hostility import KINDS, bad_messages, reflection, speaking
 from installation import Installation, installed
 from planting import planted
 from ytm_bundle.bundle import Bundle, open_bundle
 from ytm_device.bus import wire
 from ytm_device.bus.channel import Publisher
-from ytm_device.frame import Reflection
 from ytm_device.options import SCREEN, SOUND
 from ytm_device.run_dirs import endpoint
 
@@ -30,7 +26,6 @@ RATE_HZ = 200
 FLOOD = 500
 """Messages between two pauses of a flood."""
 GROWTH_KIB = 8 << 10
-SEED = 3
 
 
 @pytest.fixture(scope="module")
@@ -48,91 +43,8 @@ def opened(bundle: Path) -> Iterator[Bundle]:
         yield opened
 
 
-def reflection(bundle: Bundle, **changes: object) -> Reflection:
-    """A good one, but for `changes`."""
-    replay = bundle.replay()
-    good = Reflection(
-        image=np.array(replay.images[0]),
-        mel=np.array(replay.mels[0], np.float32),
-        presence=True,
-        presence_since_ns=1,
-        taken_ns=time.monotonic_ns(),
-        sequence=0,
-        bundle_id=bundle.id,
-    )
-    return replace(good, **changes)  # type: ignore[arg-type]
-
-
-def patched(message: bytes, offset: int, value: bytes) -> bytes:
-    return message[:offset] + value + message[offset + len(value) :]
-
-
-def bad_messages(bundle: Bundle, kind: str) -> Iterator[bytes]:
-    """Messages of one kind, for ever."""
-    chance = np.random.default_rng(SEED)
-    while True:
-        good = wire.encode(reflection(bundle))
-        if kind == "random bytes":
-            yield chance.bytes(int(chance.integers(0, 20_000)))
-        elif kind == "truncated":
-            yield good[: int(chance.integers(0, len(good)))]
-        elif kind == "too long":
-            yield good + bytes(int(chance.integers(1, 1000)))
-        elif kind == "oversized":
-            yield bytes(wire.MAX_MESSAGE_BYTES + 1)
-        elif kind == "of another bundle":
-            yield wire.encode(reflection(bundle, bundle_id="ab" * wire.ID_BYTES))
-        elif kind == "of another version":
-            yield patched(good, len(wire.MAGIC), bytes([wire.VERSION + 1]))
-        elif kind == "not a number":
-            yield patched(good, wire.HEADER_BYTES, struct.pack("<f", np.nan))
-        elif kind == "of other sizes":
-            yield wire.encode(
-                reflection(bundle, image=np.zeros((5, 7, 3), np.uint8), mel=np.zeros((3, 4), "<f4"))
-            )
-        elif kind == "from the future":
-            yield wire.encode(reflection(bundle, taken_ns=time.monotonic_ns() + 10**15))
-        elif kind == "from the past":
-            yield wire.encode(reflection(bundle, taken_ns=-(2**62), presence_since_ns=-(2**62)))
-        else:
-            assert kind == "flipped bits"
-            at = int(chance.integers(0, wire.HEADER_BYTES))
-            yield patched(good, at, chance.bytes(1))
-
-
-KINDS = (
-    "random bytes",
-    "truncated",
-    "too long",
-    "oversized",
-    "of another bundle",
-    "of another version",
-    "not a number",
-    "of other sizes",
-    "from the future",
-    "from the past",
-    "flipped bits",
-)
 SHOWN_NEVER = set(KINDS) - {"flipped bits"}
 """Some flipped bits leave a good message."""
-
-
-@contextmanager
-def speaking(run_dir: Path) -> Iterator[zmq.Socket[bytes]]:
-    """A publisher that may say anything."""
-    context = zmq.Context()
-    publisher = context.socket(zmq.PUB)
-    publisher.setsockopt(zmq.LINGER, 0)
-    publisher.bind(endpoint(run_dir))
-    try:
-        yield publisher
-    finally:
-        context.destroy(linger=0)
-
-
-def ignored(installation: Installation, service: str) -> int:
-    status = installation.wait_status(service)
-    return int(status["rejected_messages"] + status["foreign_reflections"])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -153,7 +153,6 @@ def test_eyes_see_planted_black(folder: Path) -> None:
             from_ns, until_ns = (int(window.stdout.readline()) for _ in range(2))
             wait_for(lambda: eyes.first_after(until_ns))
             window.kill()
-        ended_ns = time.monotonic_ns()
         (dark,) = eyes.black([(started_ns, until_ns)])
         assert from_ns <= dark[0] < dark[1] <= until_ns
         assert dark[1] - dark[0] > (until_ns - from_ns) / 2
@@ -161,6 +160,7 @@ def test_eyes_see_planted_black(folder: Path) -> None:
         assert eyes.longest_frozen_s(from_ns, until_ns) > 0
         server.stop()
         wait_for(lambda: eyes.looks[-1].level == -1)
+        ended_ns = time.monotonic_ns()
         server.start()
         wait_for(lambda: eyes.looks[-1].level == 0)
         assert eyes.first_after(ended_ns) is None

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import os
-import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from installation import Installation, installed
 from planting import planted
-from waiting import HANG_S
+from pressure import built_clock, loaded, memory_taken, move
 from ytm_device.options import REFLECT, SERVICES
 
 YEARS = (10, -10, 0)
-YEAR_S = 31_557_600
 HELD_S = float(os.environ.get("YTM_MACHINE_S", "4"))
 """How long each state of the machine lasts."""
-SHARE = 0.6
-"""Of the memory that is free."""
-MOST_BYTES = int(float(os.environ.get("YTM_PRESSURE_GIB", "1")) * 2**30)
-LOADS_A_CORE = 2
-TAKE = """
-import mmap, sys
-taken = mmap.mmap(-1, int(sys.argv[1]))
-for at in range(0, len(taken), mmap.PAGESIZE):
-    taken[at] = 1
-print("taken", flush=True)
-sys.stdin.read()
-"""
-BUSY = "while True: pass"
 
 
 @pytest.fixture(scope="module")
@@ -44,32 +28,6 @@ def installation(
     with installed(folder, bundle, ball, card_library, environment) as running:
         running.mirrors()
         yield running
-
-
-@contextmanager
-def loaded() -> Iterator[None]:
-    """Every core has more to do than it can."""
-    with ExitStack() as stack:
-        for _ in range(LOADS_A_CORE * len(os.sched_getaffinity(0))):
-            process = subprocess.Popen([sys.executable, "-c", BUSY])
-            stack.callback(process.wait, HANG_S)
-            stack.callback(process.kill)
-        yield
-
-
-@contextmanager
-def memory_taken() -> Iterator[int]:
-    """Much of the free memory is another's; gives how many bytes."""
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    kib = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    size = min(int(SHARE * kib * 1024), MOST_BYTES)
-    command = [sys.executable, "-c", TAKE, str(size)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"taken\n"
-        yield size
-        process.stdin.close()
 
 
 def goes_on(installation: Installation) -> None:
@@ -97,18 +55,8 @@ def test_taken_memory_is_not_heard(installation: Installation) -> None:
 
 @pytest.fixture(scope="module")
 def clock_library(tmp_path_factory: pytest.TempPathFactory, card_library: Path) -> Path:
-    """`moved_clock.c`, compiled, where a compiler is."""
-    library = tmp_path_factory.mktemp("clock") / "libmoved.so"
-    source = Path(__file__).with_name("moved_clock.c")
-    options = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC"]
-    subprocess.run(["gcc", *options, "-o", library, source], check=True, timeout=HANG_S)
-    return library
-
-
-def move(file: Path, years: int) -> None:
-    """Let the wall clock jump so far from the true one."""
-    with file.open("r+b" if file.exists() else "wb") as moved:
-        moved.write(struct.pack("<q", years * YEAR_S))
+    """Where `card_library` can be compiled, it can be, too."""
+    return built_clock(tmp_path_factory.mktemp("clock"))
 
 
 def around(years: int) -> range:

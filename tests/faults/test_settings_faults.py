@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import subprocess
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from hostility import flooding
 from installation import Installation, installed
 from planting import planted
+from pressure import fill, small
 from waiting import HANG_S
+from ytm_device.control.server import MAX_CLIENTS
 from ytm_device.options import SERVICES, SOUND
 
 FLOOD_S = float(os.environ.get("YTM_FLOOD_S", "3"))
-FLOODERS = 4
-FULL_KIB = 64
 BROKEN = {
     "no TOML": b"[sound\nvolume_db = ",
     "another type": b'[sound]\nvolume_db = "loud"\n',
@@ -61,30 +59,6 @@ def test_broken_settings_are_told_and_change_nothing(installation: Installation,
         fault.recovered()
 
 
-@contextmanager
-def small(place: Path) -> Iterator[None]:
-    """A file system of `FULL_KIB` at `place`."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root to mount a small file system")
-    options = ["-t", "tmpfs", "-o", f"size={FULL_KIB}k"]
-    mounted = subprocess.run(["mount", *options, "none", place], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a small file system: {mounted.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", place], check=True, timeout=HANG_S)
-
-
-def fill(folder: Path) -> Path:
-    """Write until nothing more fits."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(1024))
-    return filler
-
-
 def test_a_full_disk_is_told_and_the_old_settings_stay(
     installation: Installation, tmp_path: Path
 ) -> None:
@@ -108,20 +82,22 @@ def test_a_full_disk_is_told_and_the_old_settings_stay(
 def test_a_full_run_folder_does_not_end_the_show(
     folder: Path, bundle: Path, ball: Path, card_library: Path, environment: Mapping[str, str]
 ) -> None:
-    with small_run(folder, bundle, ball, card_library, environment) as installation:
-        with planted(installation, "/run full", restarts=len(SERVICES)) as fault:
-            filler = fill(installation.run_dir)
-            said = {name: installation.status(name) for name in SERVICES}
-            for name in SERVICES:
-                run = installation.supervisor.kill(name)
-                installation.supervisor.wait_ready(name, run)
-            for name in SERVICES:
-                wait_mode(installation, name)
-                assert installation.status(name) == said[name]
-            filler.unlink()
-            fault.mended()
-            installation.mirrors()
-            fault.recovered()
+    with (
+        small_run(folder, bundle, ball, card_library, environment) as installation,
+        planted(installation, "/run full", restarts=len(SERVICES)) as fault,
+    ):
+        filler = fill(installation.run_dir)
+        said = {name: installation.status(name) for name in SERVICES}
+        for name in SERVICES:
+            run = installation.supervisor.kill(name)
+            installation.supervisor.wait_ready(name, run)
+        for name in SERVICES:
+            wait_mode(installation, name)
+            assert installation.status(name) == said[name]
+        filler.unlink()
+        fault.mended()
+        installation.mirrors()
+        fault.recovered()
 
 
 def wait_mode(installation: Installation, service: str) -> None:
@@ -147,55 +123,21 @@ def small_run(
         yield installation
 
 
-def flood(path: Path, leave: threading.Event) -> None:
-    """Ask nonsense, too much, or nothing, as fast as a service lets in."""
-    lines = (b"\xff" * 200 + b"\n", b"[" * 4000 + b"\n", b'{"verb": "' + b"x" * (1 << 20), b"{}\n")
-    silent: list[socket.socket] = []
-    turn = 0
-    while not leave.is_set():
-        turn += 1
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(0.05)
-        with suppress(OSError):
-            connection.connect(str(path))
-            if turn % 5:
-                connection.sendall(lines[turn % len(lines)])
-        if turn % 5:
-            connection.close()
-        else:
-            silent = [*silent[-200:], connection]
-    for connection in silent:
-        connection.close()
-
-
 def test_a_flood_of_requests_ends_nothing(installation: Installation) -> None:
     before = {name: installation.wait_status(name) for name in SERVICES}
     with planted(installation, "requests in a flood") as fault:
-        leave = threading.Event()
-        sockets = [installation.run_dir / f"{name}.sock" for name in SERVICES]
-        threads = [
-            threading.Thread(target=flood, args=(path, leave))
-            for path in sockets
-            for _ in range(FLOODERS)
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            leave.wait(FLOOD_S)
+        with flooding([installation.run_dir / f"{name}.sock" for name in SERVICES]):
+            time.sleep(FLOOD_S)
             for name in SERVICES:
                 installation.wait_status(name, mode="mirror")
-        finally:
-            leave.set()
-            for thread in threads:
-                thread.join(HANG_S)
-        # Those who waited in the kernel's queue are let in first.
+        fault.mended()
         for name in SERVICES:
             assert installation.ask(name, "status")["ok"]
         fault.recovered()
     for name in SERVICES:
         after = installation.wait_status(name)
         assert after["threads"] == before[name]["threads"]
-        assert after["descriptors"] <= before[name]["descriptors"] + 8
+        assert after["descriptors"] <= before[name]["descriptors"] + MAX_CLIENTS
 
 
 def test_ctl_speaks_to_all_that_run(installation: Installation) -> None:

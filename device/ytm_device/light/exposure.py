@@ -69,14 +69,13 @@ class Exposure:
 def exposure(pixels: npt.NDArray[np.uint8]) -> Exposure:
     """Measure a picture, uint8 (h, w, 3) RGB."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    shares = np.bincount(grey.ravel(), minlength=256) / grey.size
-    below = np.cumsum(shares)
-    dark, bright = (int(np.searchsorted(below, share)) for share in (0.05, 0.95))
-    levels = np.arange(256)
-    mean = float(shares @ np.clip(levels, dark, bright))
+    counts = np.bincount(grey.ravel(), minlength=256)
+    below = np.cumsum(counts)
+    dark, bright = (int(np.searchsorted(below, share * grey.size)) for share in (0.05, 0.95))
+    mean = float(counts @ np.clip(np.arange(256), dark, bright)) / grey.size
     return Exposure(
         brightness=float(np.sqrt(mean * bright)),
         contrast=float(bright - dark),
-        dark_share=float(below[DARK_LEVEL]),
-        bright_share=float(1 - below[BRIGHT_LEVEL - 1]),
+        dark_share=float(below[DARK_LEVEL]) / grey.size,
+        bright_share=float(counts[BRIGHT_LEVEL:].sum()) / grey.size,
     )

@@ -29,6 +29,9 @@ from ytm_training.segment import Segment
 Indices = npt.NDArray[np.int64]
 Names = npt.NDArray[np.object_]
 
+KNOWN_SHARE = 4
+"""Known rows that judges and simple means are fitted on, for each that is measured."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -115,7 +118,7 @@ def load_pool(dataset: Path, mind: Mind, limit: int, seed: int, trust: bool = Fa
     Args:
         dataset: the folder that ytm-collect made.
         mind: what is to be measured.
-        limit: rows to measure at most, and known ones to keep at most.
+        limit: rows to measure at most; of known ones at most `KNOWN_SHARE` times as many are kept.
         seed: another one draws others.
         trust: take a mind that does not say what it learned from to know nothing of the dataset.
 
@@ -130,7 +133,7 @@ def load_pool(dataset: Path, mind: Mind, limit: int, seed: int, trust: bool = Fa
             f" it saw {dataset}; build it again with this version, or give --trust if you know"
         )
     learned = frozenset(mind.learned or ())
-    unseen, known = _Sample(limit, seed), _Sample(limit, seed)
+    unseen, known = _Sample(limit, seed), _Sample(KNOWN_SHARE * limit, seed)
     found = refused = 0
     for together in by_source(_shown(opened.segments(), len(opened))):
         is_known = any(not learned.isdisjoint(segment_marks(segment)) for segment in together)

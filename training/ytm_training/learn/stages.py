@@ -159,7 +159,8 @@ class FlowStage(Stage):
         point, end = batch[0].tensor_split([self.network.shape.embedding_size], 1)
         noise = noise or generator_for(self._seed, "validation", 0)
         begin = torch.randn(end.shape, generator=noise).to(end.device)
-        point = point + self._blur * torch.randn(point.shape, generator=noise).to(end.device)
+        if self._blur:
+            point = point + self._blur * torch.randn(point.shape, generator=noise).to(end.device)
         time, told = torch.rand(2, len(end), 1, generator=noise).to(end.device)
         x = begin + time * (end - begin)
         velocity = self.network(x, time, point * (told > WITHHELD))
