@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from ytm_bundle.bundle import Bundle, open_bundle
 from ytm_bundle.checksums import SUMS_NAME
@@ -21,6 +23,7 @@ _LOOK_NS = 1_000_000_000
 _NS_PER_S = 1_000_000_000
 
 _Mark = tuple[int, int, int, int]
+_Loaded = TypeVar("_Loaded")
 
 
 def default_bundle(data: Path = DATA) -> Path:
@@ -29,42 +32,52 @@ def default_bundle(data: Path = DATA) -> Path:
     return installed if installed.exists() else DEMO_BUNDLE
 
 
-class BundleKeeper(Owner):
+@dataclass
+class _Next(Generic[_Loaded]):
+    """The bundle that takes over, and when."""
+
+    bundle: Bundle
+    loaded: _Loaded
+    stack: ExitStack
+    begins_ns: int
+
+
+class BundleKeeper(Owner, Generic[_Loaded]):
     """Holds the bundle that a service plays, and the next one once there is one.
 
-    A bundle that cannot be played is refused, and the one before it goes on.
+    A bundle that cannot be played is refused, and the one before it goes on: everything of it is
+    in memory, whatever stands at its path by then.
     """
 
-    def __init__(
-        self, where: Callable[[], Path], check: Callable[[Bundle], None] | None = None
-    ) -> None:
+    def __init__(self, where: Callable[[], Path], load: Callable[[Bundle], _Loaded]) -> None:
         """Open the bundle; the demo bundle if that cannot be played.
 
         Args:
             where: tells its path, which may change at any time, as may what stands there.
-            check: raises `BundleError` or `DeviceError` for a bundle that this service cannot use.
+            load: makes of a bundle what the service plays of it, kept as `loaded` and closed if it
+                can be; raises `BundleError` or `DeviceError` for one that cannot be used.
 
         Raises:
             BundleError: neither can be played.
         """
         self.problem: str | None = None
         """Why what stands at the path is not played; None if it is."""
-        self._where, self._check, self._stack = where, check, ExitStack()
+        self._where, self._load, self._stack = where, load, ExitStack()
         self._second = -1
         self._refused: _Mark | None = None
-        self._next: tuple[Bundle, ExitStack, int] | None = None
+        self._next: _Next[_Loaded] | None = None
         path = where()
         self._mark = _mark(path)
         try:
-            self.bundle = self._opened(path, self._stack)
+            self.bundle, self.loaded = self._opened(path, self._stack)
         except (BundleError, DeviceError) as error:
             self._refuse(error, "playing the demo bundle")
-            self.bundle = self._opened(DEMO_BUNDLE, self._stack)
+            self.bundle, self.loaded = self._opened(DEMO_BUNDLE, self._stack)
 
     def close(self) -> None:
         """Remove what was unpacked."""
         if self._next is not None:
-            self._next[1].close()
+            self._next.stack.close()
         self._stack.close()
 
     def look(self, now_ns: int) -> bool:
@@ -81,41 +94,42 @@ class BundleKeeper(Owner):
             mark = _mark(path)
             if mark is not None and mark not in (self._mark, self._refused):
                 self._prepare(path, mark)
-        return self._next is not None and now_ns >= self._next[2]
+        return self._next is not None and now_ns >= self._next.begins_ns
 
-    def change(self) -> Bundle:
+    def change(self) -> None:
         """Go over to the bundle that `look` said it is time for; the one before it is closed."""
         assert self._next is not None
         self._stack.close()
-        self.bundle, self._stack, _ = self._next
-        self._next = None
-        return self.bundle
+        self.bundle, self.loaded = self._next.bundle, self._next.loaded
+        self._stack, self._next = self._next.stack, None
 
     def _prepare(self, path: Path, mark: _Mark) -> None:
         stack = ExitStack()
         try:
-            bundle = self._opened(path, stack)
+            bundle, loaded = self._opened(path, stack)
         except (BundleError, DeviceError) as error:
             stack.close()
             self._refuse(error, f"going on with {self.bundle.id[:12]}")
             self._refused = mark
             return
         if self._next is not None:
-            self._next[1].close()
+            self._next.stack.close()
         self._mark, self.problem = mark, None
         dwell_ns = round(self.bundle.manifest.replay.dwell_s * _NS_PER_S)
         earliest_ns = self._second * _LOOK_NS + round(NOTICE_S * _NS_PER_S)
-        self._next = bundle, stack, (earliest_ns // dwell_ns + 1) * dwell_ns
+        begins_ns = (earliest_ns // dwell_ns + 1) * dwell_ns
+        self._next = _Next(bundle, loaded, stack, begins_ns)
         say(f"{path}: another bundle, {bundle.id[:12]}; it begins with the next still")
 
-    def _opened(self, path: Path, stack: ExitStack) -> Bundle:
+    def _opened(self, path: Path, stack: ExitStack) -> tuple[Bundle, _Loaded]:
         bundle = stack.enter_context(open_bundle(path))
         # Read here, where it can still be refused.
         bundle.replay()
         bundle.mel_matrices()
-        if self._check is not None:
-            self._check(bundle)
-        return bundle
+        loaded = self._load(bundle)
+        if isinstance(loaded, Owner):
+            stack.enter_context(loaded)
+        return bundle, loaded
 
     def _refuse(self, error: YtmError, instead: str) -> None:
         self.problem = f"{error}; {instead}"

@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +66,28 @@ class Bundle:
     id: str
     """SHA-256 over the digests of all its files, in hexadecimal."""
     manifest: Manifest
+    _read: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Arrays that were read before: what stands in the folder may be another bundle by then."""
 
     def graph_path(self, name: GraphName) -> Path:
         """The ONNX file of a graph."""
         return self.folder / "graphs" / f"{name}.onnx"
 
     def mel_matrices(self) -> MelMatrices:
-        """Read the mel matrix and its pseudo-inverse."""
+        """The mel matrix and its pseudo-inverse, read at the first call."""
+        if "mel_matrices" not in self._read:
+            self._read["mel_matrices"] = self._read_mel_matrices()
+        matrices: MelMatrices = self._read["mel_matrices"]
+        return matrices
+
+    def replay(self) -> Replay:
+        """The stills of the replay, read at the first call."""
+        if "replay" not in self._read:
+            self._read["replay"] = self._read_replay()
+        replay: Replay = self._read["replay"]
+        return replay
+
+    def _read_mel_matrices(self) -> MelMatrices:
         sound = self.manifest.sound
         with _arrays(self.folder / MEL_NAME) as arrays:
             return MelMatrices(
@@ -80,8 +95,7 @@ class Bundle:
                 arrays.take("inverse", np.float32, (sound.bins, sound.n_mels)),
             )
 
-    def replay(self) -> Replay:
-        """Read the stills of the replay."""
+    def _read_replay(self) -> Replay:
         image, order = self.manifest.image, self.manifest.replay.order
         pictures = (None, image.height, image.width, 3)
         with _arrays(self.folder / REPLAY_NAME) as arrays:

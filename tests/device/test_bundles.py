@@ -11,6 +11,8 @@ from ytm_bundle.bundle import Bundle, open_bundle
 from ytm_bundle.errors import DeviceError
 from ytm_bundle.files import replacing_folder
 from ytm_device.bundles import DEMO_BUNDLE, NOTICE_S, BundleKeeper
+from ytm_device.owner import Owner
+from ytm_device.replay import Programme
 
 S = 1_000_000_000
 NOW_NS = 1000 * S
@@ -45,7 +47,10 @@ def test_another_bundle_takes_over_at_the_next_still_in_every_service(
 ) -> None:
     before = _identity(bundle_path)
     other = make_bundle(tmp_path / "other", seed=2)
-    with BundleKeeper(lambda: bundle_path) as screen, BundleKeeper(lambda: bundle_path) as sound:
+    with (
+        BundleKeeper(lambda: bundle_path, Programme) as screen,
+        BundleKeeper(lambda: bundle_path, Programme) as sound,
+    ):
         assert not screen.look(NOW_NS - S)
         assert not sound.look(NOW_NS - S + 1)
         _install(bundle_path, other)
@@ -55,7 +60,9 @@ def test_another_bundle_takes_over_at_the_next_still_in_every_service(
         assert taken_over_ns % dwell_ns < S // 20
         assert taken_over_ns >= NOW_NS + NOTICE_S * S
         assert screen.bundle.id == before
-        assert screen.change().id == sound.change().id == _identity(other)
+        for keeper in (screen, sound):
+            keeper.change()
+            assert keeper.bundle.id == _identity(other)
         assert not screen.look(taken_over_ns + 10 * S)
         assert screen.problem is None
 
@@ -64,11 +71,12 @@ def test_another_path_is_another_bundle(
     tmp_path: Path, bundle_path: Path, make_bundle: MakeBundle
 ) -> None:
     places = [bundle_path]
-    with BundleKeeper(lambda: places[-1]) as keeper:
+    with BundleKeeper(lambda: places[-1], Programme) as keeper:
         assert not keeper.look(NOW_NS - S)
         places.append(make_bundle(tmp_path / "other", seed=2))
         _takeover_ns(keeper)
-        assert keeper.change().folder == places[-1]
+        keeper.change()
+        assert keeper.bundle.folder == places[-1]
 
 
 def test_a_bad_bundle_is_refused_and_the_old_one_goes_on(
@@ -76,7 +84,7 @@ def test_a_bad_bundle_is_refused_and_the_old_one_goes_on(
 ) -> None:
     other = make_bundle(tmp_path / "other", seed=2)
     (other / "replay.npz").write_bytes(b"not what it was")
-    with BundleKeeper(lambda: bundle_path) as keeper:
+    with BundleKeeper(lambda: bundle_path, Programme) as keeper:
         before = keeper.bundle.id
         _install(bundle_path, other)
         assert not any(keeper.look(NOW_NS + second * S) for second in range(100))
@@ -87,7 +95,8 @@ def test_a_bad_bundle_is_refused_and_the_old_one_goes_on(
         good = make_bundle(tmp_path / "good", seed=3)
         _install(bundle_path, good)
         _takeover_ns(keeper)
-        assert keeper.change().id == _identity(good)
+        keeper.change()
+        assert keeper.bundle.id == _identity(good)
         assert keeper.problem is None
 
 
@@ -107,6 +116,34 @@ def test_a_bundle_that_the_service_cannot_use_is_refused(
         assert "a graph cannot be loaded" in str(keeper.problem)
 
 
+def test_what_was_loaded_is_closed_when_another_takes_over(
+    tmp_path: Path, bundle_path: Path, make_bundle: MakeBundle
+) -> None:
+    """And whatever comes to stand at the path meanwhile is not read."""
+    closed = []
+
+    class Mind(Owner):
+        def __init__(self, bundle: Bundle) -> None:
+            self.id = bundle.id
+
+        def close(self) -> None:
+            closed.append(self.id)
+
+    first = _identity(bundle_path)
+    with BundleKeeper(lambda: bundle_path, Mind) as keeper:
+        second = _identity(make_bundle(tmp_path / "other", seed=2))
+        _install(bundle_path, tmp_path / "other")
+        now_ns = _takeover_ns(keeper)
+        stills = keeper.bundle.replay()
+        (bundle_path / "replay.npz").write_bytes(b"spoiled")
+        assert keeper.bundle.replay() is stills
+        assert closed == []
+        keeper.change()
+        assert (keeper.loaded.id, closed) == (second, [first])
+        assert not keeper.look(now_ns + 50 * S)
+    assert closed == [first, second]
+
+
 @pytest.mark.parametrize("what", ["missing", "empty", "broken"])
 def test_without_a_bundle_that_can_be_played_the_demo_bundle_is(
     tmp_path: Path, what: str, make_bundle: MakeBundle
@@ -116,13 +153,13 @@ def test_without_a_bundle_that_can_be_played_the_demo_bundle_is(
         path.mkdir()
     elif what == "broken":
         (make_bundle(path, seed=1) / "manifest.json").write_text("{")
-    with BundleKeeper(lambda: path) as keeper:
+    with BundleKeeper(lambda: path, Programme) as keeper:
         assert keeper.bundle.folder == DEMO_BUNDLE
         assert "playing the demo bundle" in str(keeper.problem)
 
 
 def test_a_bundle_that_vanishes_goes_on(bundle_path: Path) -> None:
-    with BundleKeeper(lambda: bundle_path) as keeper:
+    with BundleKeeper(lambda: bundle_path, Programme) as keeper:
         shutil.rmtree(bundle_path)
         assert not any(keeper.look(NOW_NS + second * S) for second in range(100))
         assert keeper.problem is None

@@ -222,7 +222,7 @@ def test_only_bad_answers_are_an_error_after_a_while(tiny_bundle_path, tmp_path,
     def spoiled(self, frame, presence=True, since_ns=0):
         raise AnswerError("sound_decoder: its answer is not finite")
 
-    monkeypatch.setattr(service, "check_mind", lambda bundle: None)
+    monkeypatch.setattr(service, "working_mind", Reflector)
     monkeypatch.setattr(Reflector, "reflect", spoiled)
     monkeypatch.setattr(service, "ONLY_BAD_S", 0.5)
     with pytest.raises(DeviceError, match=r"not finite; nothing else for 0\.5 s"):

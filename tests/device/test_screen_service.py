@@ -22,6 +22,7 @@ from ytm_bundle.bundle import Bundle
 from ytm_device.bus.channel import Publisher
 from ytm_device.fading import mixed_pictures
 from ytm_device.frame import Reflection
+from ytm_device.replay import Programme
 from ytm_device.run_dirs import endpoint
 from ytm_device.screen import framebuffer, service
 from ytm_device.screen.display import Display
@@ -249,7 +250,8 @@ def stage(
     attendant, bus = _Attendant(SettingsSource(run_dir / "no-base.toml", run_dir)), _Bus()
     image = tiny_bundle.manifest.image
     with Display(image, attendant.settings.screen, places=places) as display:
-        show = service.Show(tiny_bundle, bus, display, attendant)  # type: ignore[arg-type]
+        programme = Programme(tiny_bundle, attendant.settings.replay.fade_s)
+        show = service.Show(image, programme, bus, display, attendant)  # type: ignore[arg-type]
         yield _Stage(show, attendant, bus, display, fake, Enlarger(image, 60, 80))
 
 

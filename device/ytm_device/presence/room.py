@@ -15,6 +15,8 @@ ABSORB_S = 25.0
 """What stands in the room for so long without any sign of life belongs to it."""
 _LEARN_S = 8.0
 """The room itself is followed so slowly: daylight moves no faster."""
+_LEARN_BESIDE_S = 90.0
+"""The same while something is in it: what of a visitor looks like the room must not become it."""
 _LEAST_LIFE = 0.002
 """Share of the picture that must move or stir in one thing for it to live."""
 _SIGN_WEIGHS = 8
@@ -80,7 +82,8 @@ class Room:
         lifeless = ~(free | living[things.labels])
         waiting += np.where(lifeless, np.float32(elapsed_s), np.float32(-_SIGN_WEIGHS * elapsed_s))
         np.maximum(waiting, 0, out=waiting)
-        rates = np.where(free, np.float32(-math.expm1(-elapsed_s / _LEARN_S)), np.float32(0))
+        learn_s = _LEARN_BESIDE_S if things.areas.any() else _LEARN_S
+        rates = np.where(free, np.float32(-math.expm1(-elapsed_s / learn_s)), np.float32(0))
         rates[waiting > ABSORB_S] = 1
         waiting[waiting > ABSORB_S] = 0
         self._edges += rates * (smoothed - self._edges)

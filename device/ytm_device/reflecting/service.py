@@ -49,7 +49,7 @@ def run(
     """
     with (
         Attendant(SERVICE, run_dir, source, time.monotonic_ns()) as attendant,
-        BundleKeeper(attendant.bundle_path, check_mind) as keeper,
+        BundleKeeper(attendant.bundle_path, working_mind) as keeper,
         Publisher(endpoint(run_dir)) as publisher,
     ):
         service = _Service(attendant, keeper, publisher, stop, Seeing(attendant.settings))
@@ -57,24 +57,25 @@ def run(
             if attendant.openness(time.monotonic_ns()) == 0:
                 service.rest()
                 continue
-            with (
-                Reflector(keeper.bundle) as reflector,
-                camera_for(
-                    attendant.settings.camera, keeper.bundle.manifest.image, run_dir
-                ) as camera,
-            ):
-                service.look_out(reflector, camera)
+            image = keeper.bundle.manifest.image
+            with camera_for(attendant.settings.camera, image, run_dir) as camera:
+                service.look_out(keeper.loaded, camera)
 
 
-def check_mind(bundle: Bundle) -> None:
-    """See whether the graphs of `bundle` answer one of its own pictures.
+def working_mind(bundle: Bundle) -> Reflector:
+    """The graphs of `bundle`, which have answered one of its own pictures.
 
     Raises:
         BundleError: its pictures cannot be read.
         DeviceError: a graph cannot be loaded or run, or its answer is not finite.
     """
-    with Reflector(bundle) as reflector:
+    reflector = Reflector(bundle)
+    try:
         reflector.reflect(Frame(bundle.replay().images[0], 0, 0, "replay"))
+    except DeviceError:
+        reflector.close()
+        raise
+    return reflector
 
 
 @dataclass
@@ -82,7 +83,7 @@ class _Service:
     """Everything that lasts as long as the service."""
 
     attendant: Attendant
-    keeper: BundleKeeper
+    keeper: BundleKeeper[Reflector]
     publisher: Publisher
     stop: threading.Event
     seeing: Seeing

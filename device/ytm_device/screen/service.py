@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ytm_bundle.bundle import Bundle
+from ytm_bundle.manifest import ImageSpec
 from ytm_device.attendant import Attendant
 from ytm_device.bundles import BundleKeeper
 from ytm_device.bus.channel import Subscriber
@@ -56,11 +56,11 @@ def run(
     """
     with (
         Attendant(SERVICE, run_dir, source, time.monotonic_ns()) as attendant,
-        BundleKeeper(attendant.bundle_path) as keeper,
+        BundleKeeper(attendant.bundle_path, Programme) as keeper,
         Subscriber(endpoint(run_dir)) as subscriber,
         Display(keeper.bundle.manifest.image, attendant.settings.screen, headless) as display,
     ):
-        show = Show(keeper.bundle, subscriber, display, attendant)
+        show = _show(keeper, subscriber, display, attendant)
         while not stop.is_set():
             now_ns = time.monotonic_ns()
             if show.turn(now_ns):
@@ -68,19 +68,31 @@ def run(
             _see_to_the_rest(time.monotonic_ns(), attendant, keeper, show)
             if keeper.look(now_ns):
                 keeper.change()
-                show = Show(keeper.bundle, subscriber, display, attendant)
+                show = _show(keeper, subscriber, display, attendant)
             stop.wait(max(0, now_ns + show.turn_ns - time.monotonic_ns()) / _NS_PER_S)
         _report(time.monotonic_ns(), attendant, keeper, show)
 
 
-def _see_to_the_rest(now_ns: int, attendant: Attendant, keeper: BundleKeeper, show: Show) -> None:
+def _show(
+    keeper: BundleKeeper[Programme],
+    subscriber: Subscriber,
+    display: Display,
+    attendant: Attendant,
+) -> Show:
+    image = keeper.bundle.manifest.image
+    return Show(image, keeper.loaded, subscriber, display, attendant)
+
+
+def _see_to_the_rest(
+    now_ns: int, attendant: Attendant, keeper: BundleKeeper[Programme], show: Show
+) -> None:
     attendant.finished(now_ns)
     attendant.turn(now_ns)
     if attendant.due(now_ns):
         _report(now_ns, attendant, keeper, show)
 
 
-def _report(now_ns: int, attendant: Attendant, keeper: BundleKeeper, show: Show) -> None:
+def _report(now_ns: int, attendant: Attendant, keeper: BundleKeeper[Programme], show: Show) -> None:
     about: dict[str, Value] = {
         "bundle": keeper.bundle.id,
         "bundle_problem": keeper.problem,
@@ -92,11 +104,15 @@ class Show:
     """What one bundle shows on the display, turn by turn."""
 
     def __init__(
-        self, bundle: Bundle, subscriber: Subscriber, display: Display, attendant: Attendant
+        self,
+        image: ImageSpec,
+        programme: Programme,
+        subscriber: Subscriber,
+        display: Display,
+        attendant: Attendant,
     ) -> None:
         self._subscriber, self._display, self._attendant = subscriber, display, attendant
-        self._image = bundle.manifest.image
-        self._programme = Programme(bundle, attendant.settings.replay.fade_s)
+        self._image, self._programme = image, programme
         self._blend = Blend()
         self._latency = LatencyHistogram()
         self._on: On | None = None

@@ -67,7 +67,7 @@ def run(
     """
     with (
         Attendant(SERVICE, run_dir, source, time.monotonic_ns()) as attendant,
-        BundleKeeper(attendant.bundle_path) as keeper,
+        BundleKeeper(attendant.bundle_path, Programme) as keeper,
         Subscriber(endpoint(run_dir)) as subscriber,
     ):
         service = _Service(attendant, keeper, subscriber, stop, memory_locked)
@@ -90,7 +90,7 @@ class _Service:
     """Everything that lasts as long as the service."""
 
     attendant: Attendant
-    keeper: BundleKeeper
+    keeper: BundleKeeper[Programme]
     subscriber: Subscriber
     stop: threading.Event
     memory_locked: bool
@@ -99,7 +99,7 @@ class _Service:
         """Play on one sink until another is needed, or until `stop` is set."""
         opened_for = self.attendant.settings.sound
         while not self.stop.is_set() and self._suits(sink, opened_for):
-            show = _Show(self.keeper.bundle, self.subscriber, sink, self.attendant)
+            show = _Show(self.keeper, self.subscriber, sink, self.attendant)
             show.turn(time.monotonic_ns(), WAIT_S)
             with AudioLoop(show.player, sink) as loop:
                 while not self.stop.is_set() and self._suits(sink, opened_for):
@@ -152,8 +152,13 @@ class _Show:
     """What is on, and how late it was."""
 
     def __init__(
-        self, bundle: Bundle, subscriber: Subscriber, sink: Sink, attendant: Attendant
+        self,
+        keeper: BundleKeeper[Programme],
+        subscriber: Subscriber,
+        sink: Sink,
+        attendant: Attendant,
     ) -> None:
+        bundle = keeper.bundle
         self._subscriber, self._sink, self._attendant = subscriber, sink, attendant
         settings = attendant.settings
         self.player = Player(
@@ -163,7 +168,7 @@ class _Show:
             strikes=settings.sound.strike,
         )
         self._bundle = bundle
-        self._programme = Programme(bundle, settings.replay.fade_s)
+        self._programme = keeper.loaded
         self._latency = LatencyHistogram()
         self._on: On | None = None
         self._followed: deque[tuple[Gesture, Answer]] = deque(maxlen=MAX_FOLLOWED)
