@@ -27,9 +27,10 @@ SOUND_SOAK_S ?= 600
 test-soak: export YTM_SOAK_S ?= 3600
 test-soak: export YTM_KILLS ?= 100
 test-soak: export YTM_BITES ?= 3
-test-soak: setup ## ten minutes of the sound beside the least player there can be; a hundred kills; an hour of faults at random
-	YTM_SOAK_S=$(SOUND_SOAK_S) $(BIN)/pytest tests/device/test_sound_soak.py -s $(ARGS)
-	$(BIN)/pytest tests/faults -s $(ARGS)
+test-soak: export YTM_CAMERA_CYCLES ?= 2000
+test-soak: setup ## the long tests at full length: sound, privacy, camera, and an hour of faults at random
+	YTM_SOAK_S=$(SOUND_SOAK_S) $(BIN)/pytest tests/device/test_sound_soak.py tests/device/test_privacy.py -s $(ARGS)
+	$(BIN)/pytest tests/device/test_camera_cycles.py tests/faults -s $(ARGS)
 
 # One thread each, so that the ratios are of work, not of how it was shared out.
 bench: export OPENBLAS_NUM_THREADS = 1
