@@ -101,7 +101,8 @@ def test_a_service_that_hangs_is_killed_and_named(running):
 
 def test_the_run_folder_is_private(running, run_folder, environment):
     assert stat.S_IMODE(run_folder.stat().st_mode) == 0o700
-    assert in_run_folder(environment) == {"reflections", *(f"{name}.json" for name in SERVICES)}
+    own = {f"{name}.{kind}" for name in SERVICES for kind in ("json", "sock")}
+    assert in_run_folder(environment) == {"reflections", *own}
 
 
 def test_no_service_writes_what_it_sees_or_plays_anywhere(running, run_folder):
@@ -148,7 +149,7 @@ def test_escape_on_a_screen_leaves_and_a_missing_sound_card_is_named(start: Star
     assert (figures["screen"]["width"], figures["screen"]["height"]) == (width, height)
     assert figures["sound"]["sink"] == "none (clock)"
     assert "sound: no sound card is found; the sound is made, and heard once there is one" in stderr
-    assert "screen:" not in stderr
+    assert "sound only" not in stderr
     assert all(gone(pid) for pid in services.values())
 
 
