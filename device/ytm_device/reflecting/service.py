@@ -98,23 +98,22 @@ class _Service:
         good_ns = time.monotonic_ns()
         problem: str | None = None
         while not self.stop.is_set():
-            frame, probed_ns = camera.next_frame(_TURN_S), camera.probed_ns
+            frame = camera.next_frame(_TURN_S)
             now_ns = time.monotonic_ns()
-            if frame is not None:
-                problem = self._answer(frame, reflector, camera)
-                if problem is None:
-                    good_ns = now_ns
-                elif now_ns - good_ns > ONLY_BAD_S * _NS_PER_S:
-                    raise DeviceError(f"{problem}; nothing else for {ONLY_BAD_S:g} s")
-            elif probed_ns is not None and now_ns - probed_ns < 2 * _TURN_S * _NS_PER_S:
+            problem = None if frame is None else self._answer(frame, reflector, camera)
+            if problem is None:
+                good_ns = now_ns
+            elif now_ns - good_ns > ONLY_BAD_S * _NS_PER_S:
+                raise DeviceError(f"{problem}; nothing else for {ONLY_BAD_S:g} s")
+            if frame is None and _probed(camera, now_ns):
                 self.attendant.finished(now_ns)
             self.attendant.turn(now_ns)
             self.seeing.apply(self.attendant.settings)
             if self.attendant.due(now_ns):
-                self._report(now_ns, reflector, camera, problem)
+                self._report(now_ns, camera, problem)
             if self.attendant.settings.camera != opened_for or self._is_over(now_ns):
                 break
-        self._report(time.monotonic_ns(), reflector, camera, problem)
+        self._report(time.monotonic_ns(), camera, problem)
 
     def rest(self) -> None:
         """Wait, with the camera closed, while the installation is."""
@@ -149,15 +148,13 @@ class _Service:
             self.keeper.change()
         return changes or self.attendant.openness(now_ns) == 0
 
-    def _report(
-        self, now_ns: int, reflector: Reflector, camera: SteadyCamera, problem: str | None
-    ) -> None:
+    def _report(self, now_ns: int, camera: SteadyCamera, problem: str | None) -> None:
         about: dict[str, Value] = {
             "problem": camera.problem or problem or self.seeing.light_problem,
             "camera": camera.name,
             "camera_recoveries": camera.recoveries,
             "camera_damaged": camera.damaged,
-            "backend": reflector.backend,
+            "backend": self.keeper.loaded.backend,
         }
         self.attendant.report(now_ns, self._fields(now_ns) | about)
 
@@ -169,3 +166,9 @@ class _Service:
             **self.seeing.fields(now_ns),
             **self.statistics.fields(),
         }
+
+
+def _probed(camera: SteadyCamera, now_ns: int) -> bool:
+    """Whether an attempt to open a camera in trouble has just come to an end, well or not."""
+    probed_ns = camera.probed_ns
+    return probed_ns is not None and now_ns - probed_ns < 2 * _TURN_S * _NS_PER_S
