@@ -274,7 +274,7 @@ def show(title: str, rows: dict[str, object]) -> Iterator[str]:
     yield f"\n{title}"
     for name, row in rows.items():
         cells = row.items() if isinstance(row, dict) else [("", row)]
-        yield f"  {name:32s}" + "  ".join(f"{key} {_brief(value)}" for key, value in cells)
+        yield f"  {name:34s}" + "  ".join(f"{key} {_brief(value)}" for key, value in cells)
 
 
 def _brief(value: object) -> str:

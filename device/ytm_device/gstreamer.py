@@ -227,7 +227,7 @@ class Pipeline(Owner):
         matrix, full_range = _colorimetry(structure.get_string("colorimetry"), lines)
         running_ns = sample.get_segment().to_running_time(Gst.Format.TIME, buffer.pts)
         sequence = next(
-            (n for pts, n in reversed(self._sequences) if pts == buffer.pts), self._arrived
+            (n for pts, n in reversed(tuple(self._sequences)) if pts == buffer.pts), self._arrived
         )
         return Sample(
             planes=_planes(buffer, GstVideo.VideoInfo.new_from_caps(caps)),

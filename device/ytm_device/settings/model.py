@@ -12,6 +12,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
+from ytm_device.presence.parameters import (
+    LONGEST_ARRIVE_S,
+    LONGEST_LEAVE_S,
+    PresenceParameters,
+)
 from ytm_device.settings.section import DayHours, Rotation, Section, Text, Unit
 from ytm_device.sound.settings import SoundSettings
 
@@ -41,9 +46,13 @@ class PresenceSettings(Section):
 
     always: bool = False
     """Somebody always is."""
-    arrive_s: Annotated[float, Field(ge=0.05, le=10), Unit("seconds")] = 0.3
+    arrive_s: Annotated[float, Field(ge=0.05, le=LONGEST_ARRIVE_S), Unit("seconds")] = (
+        PresenceParameters.arrive_s
+    )
     """Somebody must be seen for so long before the mirror answers."""
-    leave_s: Annotated[float, Field(ge=0.5, le=600), Unit("seconds")] = 5.0
+    leave_s: Annotated[float, Field(ge=0.5, le=LONGEST_LEAVE_S), Unit("seconds")] = (
+        PresenceParameters.leave_s
+    )
     """Nobody must be seen for so long before the replay comes."""
     sensitivity: Annotated[float, Field(ge=0.1, le=10), Unit("a factor")] = 1.0
     """More notices smaller and fainter people, and more that are none."""
