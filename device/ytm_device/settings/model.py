@@ -13,8 +13,10 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from ytm_device.presence.parameters import (
+    LEAST_SENSITIVITY,
     LONGEST_ARRIVE_S,
     LONGEST_LEAVE_S,
+    MOST_SENSITIVITY,
     PresenceParameters,
 )
 from ytm_device.settings.section import DayHours, Rotation, Section, Text, Unit
@@ -54,7 +56,9 @@ class PresenceSettings(Section):
         PresenceParameters.leave_s
     )
     """Nobody must be seen for so long before the replay comes."""
-    sensitivity: Annotated[float, Field(ge=0.1, le=10), Unit("a factor")] = 1.0
+    sensitivity: Annotated[
+        float, Field(ge=LEAST_SENSITIVITY, le=MOST_SENSITIVITY), Unit("a factor")
+    ] = PresenceParameters.sensitivity
     """More notices smaller and fainter people, and more that are none."""
 
 
