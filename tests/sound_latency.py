@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -191,7 +191,7 @@ def _alternate(publisher: Publisher, bundle: Bundle, folder: Path, changes: int)
     quiet, loud = (_reflection(bundle, np.full(shape, level, np.float32)) for level in (0, LOUD))
     random = np.random.default_rng(SEED)
     wait_for(
-        lambda: read_status(folder, "sound")["mode"] == "mirror", lambda: publisher.publish(quiet)
+        lambda: read_status(folder, "sound")["mode"] == "mirror", lambda: _hold(publisher, quiet, 0)
     )
     published_ns = []
     for _ in range(changes):
@@ -207,7 +207,7 @@ def _hold(publisher: Publisher, reflection: Reflection, seconds: float) -> int:
     for turn in range(max(1, round(seconds * REFLECTIONS_HZ))):
         wait_s = first_ns / _NS_PER_S + turn / REFLECTIONS_HZ - time.monotonic()
         time.sleep(max(0.0, wait_s))
-        publisher.publish(reflection)
+        publisher.publish(replace(reflection, taken_ns=time.monotonic_ns()))
     time.sleep(max(0.0, first_ns / _NS_PER_S + seconds - time.monotonic()))
     return first_ns
 
