@@ -18,7 +18,7 @@ from waiting import wait_for
 from ytm_device.options import REFLECT, SCREEN, SOUND
 
 WATCHDOG_S = None if "YTM_BITES" in os.environ else {REFLECT: 4.0}
-BALL_S, WHITE_S, BLACK_S = 8.0, 1.0, 3.0
+BALL_S, WHITE_S, BLACK_S = 8.0, 1.0, 3.5
 MEANWHILE = (SOUND, SCREEN)
 
 

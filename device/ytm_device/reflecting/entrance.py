@@ -24,7 +24,7 @@ class Entrance:
         """What the reflection of the frame taken at `taken_ns` says: presence, and since when.
 
         Whoever comes or goes while a fade is under way turns it round where it is. After a time
-        without reflections the mirror fades in from what was left of it.
+        without reflections, see `answered`, the mirror fades in from what was left of it.
         """
         weight, is_back = 0.0, True
         if self._taken_ns is not None:
@@ -35,5 +35,8 @@ class Entrance:
         if somebody != self._presence or is_back:
             self._presence = somebody
             self._since_ns = since_for(weight, somebody, taken_ns, self.fade_s)
-        self._taken_ns = taken_ns
         return self._presence, self._since_ns
+
+    def answered(self, taken_ns: int) -> None:
+        """The reflection of the frame taken at `taken_ns` has gone out."""
+        self._taken_ns = taken_ns

@@ -63,6 +63,10 @@ class Seeing:
         self._seen = Seen(frame, presence, since_ns, light)
         return self._seen
 
+    def answered(self, taken_ns: int) -> None:
+        """The answer to the frame taken at `taken_ns` has gone out."""
+        self._entrance.answered(taken_ns)
+
     @property
     def light_problem(self) -> str | None:
         """What is wrong with the light; None if nothing is."""

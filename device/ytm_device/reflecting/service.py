@@ -136,6 +136,7 @@ class _Service:
             self.bad_answers += 1
             return str(error)
         self.publisher.publish(reflection)
+        self.seeing.answered(frame.taken_ns)
         now_ns = time.monotonic_ns()
         self.statistics.add(frame.sequence, frame.taken_ns, now_ns)
         self.attendant.finished(now_ns)
