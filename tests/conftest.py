@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from compiled import shared_library
 from ytm_bundle.bundle import (
     GOLDEN_NAME,
     MANIFEST_NAME,
@@ -198,3 +200,12 @@ def tiny_bundle(tiny_bundle_path: Path) -> Iterator[Bundle]:
     """The tiny bundle, opened and verified."""
     with open_bundle(tiny_bundle_path) as bundle:
         yield bundle
+
+
+@pytest.fixture(scope="session")
+def card_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sound card of `device/paced_pcm.c`, compiled."""
+    if shutil.which("gcc") is None or not Path("/usr/include/alsa/asoundlib.h").exists():
+        pytest.skip("needs gcc and libasound2-dev to build a sound card")
+    source = Path(__file__).parent / "device/paced_pcm.c"
+    return shared_library(source, tmp_path_factory.mktemp("alsa"), "-lasound")

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from compiled import shared_library
 from mirror_process import COMMAND
 from waiting import HANG_S, wait_for
 from ytm_bundle.bundle import Bundle, open_bundle
@@ -246,11 +247,7 @@ def _samples_to_half(sound: np.ndarray, rate_hz: int) -> int:
 
 def built_card(folder: Path) -> Path:
     """`paced_pcm.c`, compiled into `folder`."""
-    library = folder / "libpaced.so"
-    source = Path(__file__).parent / "device/paced_pcm.c"
-    command = ["gcc", "-O1", "-shared", "-fPIC", "-DPIC", "-o", library, source, "-lasound"]
-    subprocess.run(command, check=True, timeout=HANG_S)
-    return library
+    return shared_library(Path(__file__).parent / "device/paced_pcm.c", folder, "-lasound")
 
 
 def main() -> None:

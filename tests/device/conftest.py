@@ -13,6 +13,7 @@ import librosa
 import numpy as np
 import pytest
 
+from compiled import shared_library
 from fake_camera import FakeCamera
 from ytm_bundle.bundle import MelMatrices
 from ytm_bundle.manifest import GrainInversion, Inversion, SoundSpec, StreamInversion
@@ -162,18 +163,6 @@ pcm.!default {{ type plug slave.pcm card44 hint {{ show on description "for test
 """
 
 
-@pytest.fixture(scope="session")
-def card_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The plug-in of `paced_pcm.c`, compiled."""
-    if shutil.which("gcc") is None or not Path("/usr/include/alsa/asoundlib.h").exists():
-        pytest.skip("needs gcc and libasound2-dev to build a sound card")
-    library = tmp_path_factory.mktemp("alsa") / "libpaced.so"
-    source = Path(__file__).with_name("paced_pcm.c")
-    options = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-DPIC"]
-    subprocess.run(["gcc", *options, "-o", library, source, "-lasound"], check=True, timeout=HANG_S)
-    return library
-
-
 @pytest.fixture
 def paced_cards(tmp_path: Path, card_library: Path) -> Path:
     """Configuration of ALSA with a paced card of 48 kHz, one of 44.1 kHz, and it as `default`."""
@@ -187,11 +176,8 @@ def camera_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`fake_v4l2.c`, compiled."""
     if shutil.which("gcc") is None or not Path("/usr/include/linux/videodev2.h").exists():
         pytest.skip("needs gcc and linux-libc-dev to build a camera")
-    library = tmp_path_factory.mktemp("v4l2") / "libfakev4l2.so"
     source = Path(__file__).with_name("fake_v4l2.c")
-    options = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-pthread"]
-    subprocess.run(["gcc", *options, "-o", library, source, "-ldl"], check=True, timeout=HANG_S)
-    return library
+    return shared_library(source, tmp_path_factory.mktemp("v4l2"), "-ldl")
 
 
 @pytest.fixture

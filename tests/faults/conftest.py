@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 
 from eyes import x_is_there
 from films import BALL, film
-from sound_latency import built_card
 from ytm_bundle.manifest import SoundSpec, StreamInversion
 
 MEMORY = Path("/dev/shm")
@@ -29,14 +27,6 @@ SOUND = SoundSpec(
     inversion=StreamInversion(look_ahead_frames=1, iterations=4, updates=2),
 )
 BALL_S = 4.0
-
-
-@pytest.fixture(scope="session")
-def card_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The plug-in of `paced_pcm.c`, compiled."""
-    if shutil.which("gcc") is None or not Path("/usr/include/alsa/asoundlib.h").exists():
-        pytest.skip("needs gcc and libasound2-dev to build a sound card")
-    return built_card(tmp_path_factory.mktemp("alsa"))
 
 
 @pytest.fixture(scope="session")
