@@ -94,6 +94,9 @@ class BundleKeeper(Owner, Generic[_Loaded]):
             mark = _mark(path)
             if mark is not None and mark not in (self._mark, self._refused):
                 self._prepare(path, mark)
+            elif mark == self._mark and self._refused is not None:
+                # Back to what is playing: nothing is refused any more.
+                self._refused = self.problem = None
         return self._next is not None and now_ns >= self._next.begins_ns
 
     def change(self) -> None:

@@ -79,6 +79,22 @@ def test_another_path_is_another_bundle(
         assert keeper.bundle.folder == places[-1]
 
 
+def test_back_at_the_bundle_that_plays_nothing_is_refused_any_more(
+    tmp_path: Path, bundle_path: Path
+) -> None:
+    places = [bundle_path]
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "SHA256SUMS").touch()
+    with BundleKeeper(lambda: places[-1], Programme) as keeper:
+        places.append(bad)
+        assert not keeper.look(NOW_NS)
+        assert keeper.problem is not None
+        places.append(bundle_path)
+        assert not keeper.look(NOW_NS + S)
+        assert keeper.problem is None
+
+
 def test_a_bad_bundle_is_refused_and_the_old_one_goes_on(
     tmp_path: Path, bundle_path: Path, make_bundle: MakeBundle
 ) -> None:
