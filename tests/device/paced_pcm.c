@@ -1,13 +1,19 @@
-/* A sound card for tests: an ALSA plug-in that takes samples at the pace of CLOCK_MONOTONIC, appends
- * them to a file, grants one rate and period, and reports an underrun when it runs dry. One process
- * holds it at a time.
+/* A sound card for tests: an ALSA plug-in that plays a ring of samples at the pace of
+ * CLOCK_MONOTONIC, appends what it has played to a file, grants one rate and period, and reports an
+ * underrun when it runs dry. One process holds it at a time.
  *
  *   pcm.NAME { type paced file "/tmp/samples" rate 48000 channels 2 period 256
- *              gone "/tmp/pulled-out" stuck "/tmp/stuck" refuse "/tmp/refuse" log "/tmp/log" }
+ *              gone "/tmp/pulled-out" stuck "/tmp/stuck" refuse "/tmp/refuse" keep "/tmp/keep"
+ *              log "/tmp/log" }
+ *
+ * What was written may be written anew until its time has come, as with a card that fetches its
+ * samples from memory: it goes on with what lies there while the process is stopped, and the file
+ * gets it as soon as the process asks again.
  *
  * While the file `gone` exists, the card is a USB card that was unplugged; while `stuck` exists, it
  * plays nothing and takes nothing, as one whose interrupts no longer come; while `refuse` exists,
- * it can be opened, and grants no format but 8 bits. `log` gets a line
+ * it can be opened, and grants no format but 8 bits; while `keep` exists, it keeps what it was
+ * asked to give back, and puts what is written next behind it. `log` gets a line
  *   START NANOSECONDS FRAME   at every start: when FRAME, counted from the file's first, was heard;
  *   UNDERRUN NANOSECONDS      when it was found to have run dry;
  * so that a frame that was written until the next START was heard at
@@ -29,11 +35,16 @@ typedef struct {
     FILE *log;
     char *gone;
     char *stuck;
+    char *keep;
     int timer;
+    char *ring;
+    size_t frame_bytes;
+    snd_pcm_uframes_t wake_at;
     uint64_t start_ns;
     uint64_t stuck_ns;
-    uint64_t first;
-    uint64_t taken;
+    uint64_t first;  /* Frames in the file when it was prepared. */
+    uint64_t played; /* Frames since, all of them in the file. */
+    uint64_t taken;  /* Frames since that were written, taken back or not. */
 } paced_t;
 
 static int is_there(const char *path)
@@ -84,13 +95,50 @@ static int arm(paced_t *paced, long every_ns)
     return timerfd_settime(paced->timer, 0, &every, NULL);
 }
 
+/* Append what the card has played until now; whether it has run dry. */
+static int play(paced_t *paced)
+{
+    snd_pcm_ioplug_t *io = &paced->io;
+    uint64_t due, until, dry;
+    if (io->state != SND_PCM_STATE_RUNNING && io->state != SND_PCM_STATE_DRAINING)
+        return 0;
+    due = (card_ns(paced) - paced->start_ns) * io->rate / 1000000000u;
+    dry = due >= io->appl_ptr;
+    until = dry ? io->appl_ptr : due;
+    while (paced->played < until) {
+        uint64_t at = paced->played % io->buffer_size;
+        uint64_t count = io->buffer_size - at;
+        count = count < until - paced->played ? count : until - paced->played;
+        fwrite(paced->ring + at * paced->frame_bytes, paced->frame_bytes, count, paced->file);
+        paced->played += count;
+    }
+    fflush(paced->file);
+    return dry;
+}
+
+static int paced_hw_params(snd_pcm_ioplug_t *io, snd_pcm_hw_params_t *params)
+{
+    paced_t *paced = io->private_data;
+    (void)params;
+    paced->frame_bytes = io->channels * (size_t)snd_pcm_format_physical_width(io->format) / 8;
+    free(paced->ring);
+    paced->ring = calloc(io->buffer_size, paced->frame_bytes);
+    return paced->ring ? 0 : -ENOMEM;
+}
+
+static int paced_sw_params(snd_pcm_ioplug_t *io, snd_pcm_sw_params_t *params)
+{
+    paced_t *paced = io->private_data;
+    return snd_pcm_sw_params_get_avail_min(params, &paced->wake_at);
+}
+
 static int paced_prepare(snd_pcm_ioplug_t *io)
 {
     paced_t *paced = io->private_data;
     if (disconnected(paced))
         return -ENODEV;
-    paced->first += paced->taken;
-    paced->taken = 0;
+    paced->first += paced->played;
+    paced->played = paced->taken = 0;
     return arm(paced, 1000000);
 }
 
@@ -105,26 +153,22 @@ static int paced_start(snd_pcm_ioplug_t *io)
 
 static int paced_stop(snd_pcm_ioplug_t *io)
 {
-    (void)io;
+    play(io->private_data);
     return 0;
 }
 
 static snd_pcm_sframes_t paced_pointer(snd_pcm_ioplug_t *io)
 {
     paced_t *paced = io->private_data;
-    uint64_t heard;
     if (disconnected(paced))
         /* A negative answer would be taken for an underrun. */
         return (snd_pcm_sframes_t)(io->hw_ptr % io->buffer_size);
-    if (io->state != SND_PCM_STATE_RUNNING && io->state != SND_PCM_STATE_DRAINING)
-        return 0;
-    heard = (card_ns(paced) - paced->start_ns) * io->rate / 1000000000u;
-    if (heard > paced->taken) {
+    if (play(paced)) {
         if (paced->log && io->state == SND_PCM_STATE_RUNNING)
             fprintf(paced->log, "UNDERRUN %ju\n", (uintmax_t)now_ns());
         return -EPIPE;
     }
-    return (snd_pcm_sframes_t)(heard % io->buffer_size);
+    return (snd_pcm_sframes_t)(paced->played % io->buffer_size);
 }
 
 static snd_pcm_sframes_t paced_transfer(snd_pcm_ioplug_t *io, const snd_pcm_channel_area_t *areas,
@@ -132,24 +176,38 @@ static snd_pcm_sframes_t paced_transfer(snd_pcm_ioplug_t *io, const snd_pcm_chan
 {
     paced_t *paced = io->private_data;
     const char *samples = (const char *)areas->addr + (areas->first + areas->step * offset) / 8;
+    snd_pcm_uframes_t room, at, straight;
     if (disconnected(paced))
         return -ENODEV;
-    fwrite(samples, areas->step / 8, size, paced->file);
-    paced->taken += size;
+    play(paced);
+    if (is_there(paced->keep) && io->appl_ptr < paced->taken)
+        io->appl_ptr = paced->taken;
+    room = io->buffer_size - (io->appl_ptr - paced->played);
+    size = size < room ? size : room;
+    at = io->appl_ptr % io->buffer_size;
+    straight = io->buffer_size - at < size ? io->buffer_size - at : size;
+    memcpy(paced->ring + at * paced->frame_bytes, samples, straight * paced->frame_bytes);
+    memcpy(paced->ring, samples + straight * paced->frame_bytes,
+           (size - straight) * paced->frame_bytes);
+    if (io->appl_ptr + size > paced->taken)
+        paced->taken = io->appl_ptr + size;
     return (snd_pcm_sframes_t)size;
 }
 
 static int paced_poll_revents(snd_pcm_ioplug_t *io, struct pollfd *pfd, unsigned int count,
                               unsigned short *revents)
 {
+    paced_t *paced = io->private_data;
     uint64_t ticks;
     (void)count;
     *revents = 0;
-    if (disconnected(io->private_data))
+    if (disconnected(paced))
         *revents = POLLERR;
-    else if (pfd->revents & POLLIN && read(pfd->fd, &ticks, sizeof ticks) > 0 &&
-             snd_pcm_avail_update(io->pcm) != 0)
-        *revents = POLLOUT;
+    else if (pfd->revents & POLLIN && read(pfd->fd, &ticks, sizeof ticks) > 0) {
+        snd_pcm_sframes_t room = snd_pcm_avail_update(io->pcm);
+        if (room < 0 || (snd_pcm_uframes_t)room >= paced->wake_at)
+            *revents = POLLOUT;
+    }
     return 0;
 }
 
@@ -163,6 +221,8 @@ static void release(paced_t *paced)
         close(paced->timer);
     free(paced->gone);
     free(paced->stuck);
+    free(paced->keep);
+    free(paced->ring);
     free(paced);
 }
 
@@ -177,6 +237,8 @@ static const snd_pcm_ioplug_callback_t callbacks = {
     .stop = paced_stop,
     .pointer = paced_pointer,
     .transfer = paced_transfer,
+    .hw_params = paced_hw_params,
+    .sw_params = paced_sw_params,
     .prepare = paced_prepare,
     .poll_revents = paced_poll_revents,
     .close = paced_close,
@@ -195,7 +257,7 @@ static int constrain(paced_t *paced, unsigned format, unsigned rate, unsigned ch
               snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_RATE, rate, rate) |
               snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_CHANNELS, channels, channels) |
               snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_PERIOD_BYTES, bytes, bytes) |
-              snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_PERIODS, 2, 16);
+              snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_PERIODS, 2, 64);
     return bad ? -EINVAL : 0;
 }
 
@@ -219,7 +281,8 @@ static int acquire(paced_t *paced, const char *file, const char *log, unsigned c
 SND_PCM_PLUGIN_DEFINE_FUNC(paced)
 {
     snd_config_iterator_t at, next;
-    const char *file = NULL, *log = NULL, *gone = NULL, *stuck = NULL, *refuse = NULL;
+    const char *file = NULL, *log = NULL, *gone = NULL, *stuck = NULL, *refuse = NULL,
+               *keep = NULL;
     long rate = 48000, channels = 2, period = 256;
     paced_t *paced;
     int error;
@@ -239,6 +302,8 @@ SND_PCM_PLUGIN_DEFINE_FUNC(paced)
             snd_config_get_string(entry, &stuck);
         else if (!strcmp(id, "refuse"))
             snd_config_get_string(entry, &refuse);
+        else if (!strcmp(id, "keep"))
+            snd_config_get_string(entry, &keep);
         else if (!strcmp(id, "rate"))
             snd_config_get_integer(entry, &rate);
         else if (!strcmp(id, "channels"))
@@ -251,6 +316,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(paced)
     paced->timer = -1;
     paced->gone = gone ? strdup(gone) : NULL;
     paced->stuck = stuck ? strdup(stuck) : NULL;
+    paced->keep = keep ? strdup(keep) : NULL;
     error = acquire(paced, file, log, (unsigned)channels);
     if (error < 0) {
         release(paced);

@@ -115,7 +115,7 @@ def test_a_card_pulled_out_and_put_back(child: Child, tmp_path: Path) -> None:
         sink.close()
         """
     )
-    assert said.count("card: takes no more samples (No such device [card]); check") == 2
+    assert said.count("card: takes no more samples (No such device); check") == 2
     assert said.count("card: there again") == 2
     assert "ALSA lib" not in said
     log = (tmp_path / "card.log").read_text().splitlines()
@@ -194,7 +194,7 @@ def test_underruns_are_kept_when_the_card_changes(child: Child) -> None:
         sink = CardSink("card", 48000)
         for _ in range(10):
             play(sink)
-        time.sleep(2 * sink.buffer / sink.rate_hz)
+        time.sleep(2 * (sink.buffer + sink.guard) / sink.rate_hz)
         play(sink)
         assert sink.underruns >= 1
         gone.touch()
@@ -202,7 +202,7 @@ def test_underruns_are_kept_when_the_card_changes(child: Child) -> None:
             play(sink)
         underruns = sink.underruns
         assert sink.changes == 1
-        time.sleep(2 * sink.buffer / sink.rate_hz)
+        time.sleep(2 * (sink.buffer + sink.guard) / sink.rate_hz)
         play(sink)
         assert sink.underruns == underruns
         gone.unlink()
@@ -256,7 +256,6 @@ def test_a_missing_card_is_tried_once_in_a_while_and_said_once(
         raise DeviceError(f"{name}: absent")
 
     monkeypatch.setattr(card, "AlsaSink", absent)
-    monkeypatch.setattr(card, "can_be_opened", lambda _name: True)
     sink = CardSink("nobody", 48000)
     for tenths in range(100):
         sink.reopen(round(tenths * RETRY_S * 1e8))
@@ -270,6 +269,7 @@ class _Card:
     """Stands for an `AlsaSink`, and notes in which thread what is done to it."""
 
     name, channels, period, buffer = "fake", 2, PERIOD, PERIOD * PERIODS
+    guard, bridged, oddity = 0, 0, None
 
     def __init__(self, *_: object) -> None:
         self.underruns, self.vanished = 0, False
@@ -286,7 +286,6 @@ class _Card:
 
 def test_the_audio_thread_closes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(card, "AlsaSink", _Card)
-    monkeypatch.setattr(card, "can_be_opened", lambda _name: True)
     sink = CardSink("fake", 48000)
     lost = sink._offered
     assert isinstance(lost, _Card)

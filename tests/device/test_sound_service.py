@@ -41,7 +41,7 @@ from ytm_device.run_dirs import endpoint
 from ytm_device.settings.source import SettingsSource
 from ytm_device.sound import service
 stop = threading.Event()
-threading.Timer(0.5, stop.set).start()
+threading.Timer(3, stop.set).start()
 run_dir = Path(sys.argv[2])
 flags = {"sound.pcm": "recorded", "bundle": sys.argv[1]}
 service.run(SettingsSource(run_dir / "none.toml", run_dir, flags), run_dir, stop)

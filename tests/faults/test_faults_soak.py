@@ -33,7 +33,6 @@ SOAK_S = float(os.environ.get("YTM_SOAK_S", "60"))
 LASTS_S = (0.5, 3.0)
 """How long a fault lasts that can be taken away."""
 SHORT_STOP_S = 0.2
-CARD_HOLDS_S = 0.09
 YEARS = 10
 WATCHDOG_S = dict.fromkeys(SERVICES, 5.0)
 SEED = int(os.environ.get("YTM_SEED", "17"))
@@ -147,9 +146,8 @@ class Planter:
 
     def short_stop(self) -> None:
         group = self.chance.sample(SERVICES, self.chance.randint(1, len(SERVICES)))
-        seconds = CARD_HOLDS_S if SOUND in group else SHORT_STOP_S
-        with planted(self.it, f"stop {'+'.join(sorted(group))} for {seconds:g} s") as fault:
-            self.it.stop_for(group, seconds)
+        with planted(self.it, f"stop {'+'.join(sorted(group))} for {SHORT_STOP_S:g} s") as fault:
+            self.it.stop_for(group, SHORT_STOP_S)
             self._recover(fault)
 
     def card_gone(self) -> None:

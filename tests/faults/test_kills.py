@@ -20,8 +20,6 @@ KILLS = int(os.environ.get("YTM_KILLS", "6"))
 BITES = int(os.environ.get("YTM_BITES", "1"))
 """Of each watchdog."""
 STOPPED_S = 0.2
-CARD_HOLDS_S = 0.09
-"""A stop of the sound service is heard once the card's buffer is empty."""
 WATCHDOG_S = dict.fromkeys(SERVICES, 3.0)
 BETWEEN_S = (0.0, 1.5)
 GROUPS: Sequence[tuple[str, ...]] = (
@@ -79,10 +77,9 @@ def test_short_stops_at_random_are_no_end(installation: Installation) -> None:
     chance = random.Random(SEED)
     for turn in range(KILLS):
         group = GROUPS[turn % len(GROUPS)]
-        stopped_s = CARD_HOLDS_S if SOUND in group else STOPPED_S
         time.sleep(chance.uniform(*BETWEEN_S))
-        with planted(installation, f"stop {'+'.join(group)} for {stopped_s:g} s") as fault:
-            installation.stop_for(group, stopped_s)
+        with planted(installation, f"stop {'+'.join(group)} for {STOPPED_S:g} s") as fault:
+            installation.stop_for(group, STOPPED_S)
             fault.recovered()
             installation.mirrors()
 

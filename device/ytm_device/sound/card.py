@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from ytm_bundle.errors import CardGoneError, DeviceError
 from ytm_device.console import say
-from ytm_device.sound.pcm import AlsaSink, can_be_opened, hushed
+from ytm_device.sound.alsa import hushed
+from ytm_device.sound.pcm import AlsaSink
 from ytm_device.sound.sink import PERIODS, ClockedNullSink, Sink
 
 Array = npt.NDArray[np.float32]
@@ -26,9 +27,9 @@ class CardSink(Sink):
     """
 
     # No lock: each attribute has one writer, and CPython replaces a reference in one step.
-    # `_offered`, `_due_ns`, `_said` and `problem` are written by the second thread, all others by
-    # the audio thread. A card is taken over once `_offered` is another than `_lost`, and may be
-    # closed once it is the same.
+    # `_offered`, `_due_ns`, `_said`, `_warned` and `problem` are written by the second thread, all
+    # others by the audio thread. A card is taken over once `_offered` is another than `_lost`, and
+    # may be closed once it is the same.
 
     def __init__(
         self, name: str, rate_hz: int, ceiling_dbfs: float = 0.0, periods: int = PERIODS
@@ -44,12 +45,13 @@ class CardSink(Sink):
         self._card_name, self._periods = name, periods
         self._ceiling_dbfs = ceiling_dbfs
         self.rate_hz = rate_hz
-        self.underruns = self.changes = self.losses = 0
+        self.underruns = self.bridged = self.changes = self.losses = 0
         self._offered: AlsaSink | None = None
         self._lost: AlsaSink | None = None
         self._loss = ""
         self._due_ns = 0
         self._said: str | None = None
+        self._warned: str | None = None
         self._go_on_with(ClockedNullSink(rate_hz, periods=periods))
         with hushed():
             self._offer()
@@ -62,7 +64,7 @@ class CardSink(Sink):
         `period` may be another afterwards, if the card came back.
         """
         sink = self._sink
-        underruns = sink.underruns
+        underruns, bridged = sink.underruns, sink.bridged
         try:
             sink.write(samples)
         except CardGoneError as error:
@@ -70,6 +72,8 @@ class CardSink(Sink):
             self._sink.write(samples)
         if isinstance(sink, AlsaSink):
             self.underruns += sink.underruns - underruns
+            self.bridged += sink.bridged - bridged
+            self.guard = self._sink.guard
         else:
             self._take_over(self._offered)
 
@@ -80,6 +84,7 @@ class CardSink(Sink):
         """
         if self._offered is not None:
             if self._offered is not self._lost:
+                self._warn(self._offered.oddity)
                 return
             self._offered.abandon()
             self._offered = None
@@ -87,8 +92,7 @@ class CardSink(Sink):
         if now_ns >= self._due_ns:
             self._due_ns = now_ns + round(RETRY_S * _NS_PER_S)
             with hushed():
-                if can_be_opened(self._card_name):
-                    self._offer()
+                self._offer()
 
     def close(self) -> None:
         """Let what the card took be heard, then release it. Neither thread may run any more."""
@@ -108,7 +112,14 @@ class CardSink(Sink):
         if self.problem is not None:
             say(f"{self._card_name}: there again")
         self.problem = self._said = None
+        self._warn(card.oddity)
         self._offered = card
+
+    def _warn(self, oddity: str | None) -> None:
+        """Say once what is odd about the card, and no hindrance."""
+        if oddity is not None and oddity != self._warned:
+            say(oddity)
+            self._warned = oddity
 
     def _explain(self, problem: str) -> None:
         """Show `problem` in the status, and say it once."""
@@ -137,4 +148,4 @@ class CardSink(Sink):
     def _go_on_with(self, sink: Sink) -> None:
         self._sink = sink
         self.name, self.channels = sink.name, sink.channels
-        self.period, self.buffer = sink.period, sink.buffer
+        self.period, self.buffer, self.guard = sink.period, sink.buffer, sink.guard

@@ -1,28 +1,33 @@
-"""The sound card, through ALSA. The only module that imports alsaaudio."""
+"""The sound card, through ALSA."""
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import suppress
 
-import alsaaudio
 import numpy as np
 import numpy.typing as npt
 
 from ytm_bundle.errors import CardGoneError, DeviceError
+from ytm_device.sound import alsa
+from ytm_device.sound.alsa import CONVERTING, Granted, Pcm
 from ytm_device.sound.level import rising
 from ytm_device.sound.sink import PERIOD, PERIODS, Sink
+from ytm_device.sound.writers import (
+    GUARD_PERIODS,
+    GuardedWriter,
+    PlainWriter,
+    Rewinds,
+    Writer,
+    guard_length,
+    probe,
+)
 
 Array = npt.NDArray[np.float32]
 Samples16 = npt.NDArray[np.int16]
 
 FULL_SCALE = 32767
-_CHANNELS = 2
 _MAX_CHANNELS = 8
 _ATTEMPTS = 5
 """Writes of one period before the card counts as broken."""
@@ -31,15 +36,17 @@ SLACK_S = 1.0
 WATCHED_S = 10.0
 """Seconds over which that is watched."""
 _NS_PER_S = 1_000_000_000
-_PLAYBACK, _NONBLOCK = 0, 1
-"""Of snd_pcm_open."""
 _SEED = 16
 _PROBE_RATE_HZ = 48000
-_CONVERTING = "use `default` or a `plughw:` name, which convert"
+_ODD = "does not give back what was written ahead, though it says so"
 
 
 class AlsaSink(Sink):
-    """A `Sink` on an ALSA PCM: 16 bits, the same in every channel."""
+    """A `Sink` on an ALSA PCM: 16 bits, the same in every channel.
+
+    Where the PCM gives back what was written, there is always a guard behind the last sample: what
+    is heard if this process is stopped.
+    """
 
     def __init__(
         self, name: str, rate_hz: int, ceiling_dbfs: float = 0.0, periods: int = PERIODS
@@ -56,37 +63,42 @@ class AlsaSink(Sink):
         Raises:
             DeviceError: there is no such PCM, it is in use, or what it grants cannot be played on.
         """
-        self._pcm = _open(name, rate_hz, periods)
-        granted = self._pcm.info()
-        try:
-            check_granted(name, rate_hz, granted)
-        except DeviceError:
-            self._pcm.close()
-            raise
+        self._pcm, granted, rewinds = _open(name, rate_hz, periods)
         self.name, self.rate_hz = name, rate_hz
-        self.channels: int = granted["channels"]
-        self.period: int = granted["period_size"]
-        self.buffer: int = granted["buffer_size"]
+        self.channels, self.period = granted.channels, granted.period
+        self._odd = rewinds is Rewinds.ODD
+        self._writer: Writer
+        if rewinds is Rewinds.YES:
+            self.buffer = periods * granted.period
+            self._writer = GuardedWriter(self._pcm, granted, periods, rate_hz)
+        else:
+            self.buffer = granted.buffer
+            self._writer = PlainWriter(self._pcm)
+        self.guard = self._writer.guard
         self.underruns = 0
         self._quantise = Quantiser(self.period, self.channels, ceiling_dbfs)
-        self._slack_s = max(SLACK_S, 2 * self.buffer / rate_hz)
+        self._rising = rising(self.period)[:, np.newaxis]
+        self._slack_s = max(SLACK_S, 2 * granted.buffer / rate_hz)
         self._since_ns, self._taken = time.monotonic_ns(), 0
+
+    @property
+    def oddity(self) -> str | None:
+        """Why there is no guard, where there could be one."""
+        is_odd = self._odd or self._writer.turned_off
+        return f"{self.name}: {_ODD}; a stop of this process will be heard" if is_odd else None
 
     def write(self, samples: Array) -> None:
         """See `Sink.write`."""
         frames = self._quantise(samples)
         for _ in range(_ATTEMPTS):
-            written = self._write_once(frames)
-            if written < 0:
-                # What is written again follows on nothing: its first sample would be a click.
-                self.underruns += 1
-                fade_in = rising(len(frames))[:, np.newaxis]
-                np.multiply(frames, fade_in, out=frames, casting="unsafe")
-            elif written == len(frames):
+            if self._writer.write(frames):
+                self.guard, self.bridged = self._writer.guard, self._writer.bridged
                 self._keep_pace(samples.size)
                 return
-            else:
-                frames = frames[written:]
+            # What is written again follows on nothing: its first sample would be a click.
+            self.underruns += 1
+            self._pcm.prepare()
+            np.multiply(frames, self._rising, out=frames, casting="unsafe")
         raise CardGoneError(
             f"{self.name}: took no samples in {_ATTEMPTS} attempts; check the card and its cable"
         )
@@ -105,39 +117,16 @@ class AlsaSink(Sink):
 
     def close(self) -> None:
         """See `Sink.close`."""
+        with suppress(CardGoneError):
+            self._writer.finish()
+        self._pcm.let_wait(True)
+        self._pcm.drain()
         self._pcm.close()
 
     def abandon(self) -> None:
         """Release the device at once, whatever is still to be heard."""
-        with suppress(alsaaudio.ALSAAudioError):
-            self._pcm.drop()
+        self._pcm.drop()
         self._pcm.close()
-
-    def _write_once(self, frames: Samples16) -> int:
-        """Write, and give how many frames it took; negative if it had stopped before."""
-        try:
-            written = int(self._pcm.write(frames))
-        except alsaaudio.ALSAAudioError as error:
-            # The error carries no number, so the state says which kind it is.
-            if self._pcm.state() == alsaaudio.PCM_STATE_SUSPENDED:
-                self._restart()
-                return -errno.ESTRPIPE
-            raise self._gone(error) from error
-        if self._pcm.state() == alsaaudio.PCM_STATE_DISCONNECTED:
-            raise self._gone("disconnected")
-        return written
-
-    def _restart(self) -> None:
-        """Leave the suspended state: a write prepares what was dropped."""
-        try:
-            self._pcm.drop()
-        except alsaaudio.ALSAAudioError as error:
-            raise self._gone(error) from error
-
-    def _gone(self, why: object) -> CardGoneError:
-        return CardGoneError(
-            f"{self.name}: takes no more samples ({why}); check that it is plugged in"
-        )
 
 
 class Quantiser:
@@ -174,80 +163,51 @@ class Quantiser:
         return self._frames
 
 
-def can_be_opened(name: str) -> bool:
-    """Whether the PCM `name` could be opened just now.
-
-    For who asks for months: at an attempt that fails, pyalsaaudio loses memory, and this does not.
-    """
-    library = ctypes.CDLL("libasound.so.2")
-    handle = ctypes.c_void_p()
-    if library.snd_pcm_open(ctypes.byref(handle), name.encode(), _PLAYBACK, _NONBLOCK) < 0:
-        return False
-    library.snd_pcm_close(handle)
-    return True
-
-
-def _open(name: str, rate_hz: int, periods: int) -> Any:
-    try:
-        return alsaaudio.PCM(
-            type=alsaaudio.PCM_PLAYBACK,
-            mode=alsaaudio.PCM_NORMAL,
-            rate=rate_hz,
-            channels=_CHANNELS,
-            format=alsaaudio.PCM_FORMAT_S16_LE,
-            periodsize=PERIOD,
-            periods=periods,
-            device=name,
-        )
-    except alsaaudio.ALSAAudioError as error:
-        raise DeviceError(
-            f"{name}: cannot be opened for playback ({error}); choose one that `aplay -L` lists"
-        ) from error
+def _open(name: str, rate_hz: int, periods: int) -> tuple[Pcm, Granted, Rewinds]:
+    """Open it with room for a guard, if it gives back what is written; otherwise without."""
+    rewinds, period = Rewinds.NO, PERIOD
+    for behind in (GUARD_PERIODS * PERIOD, 0):
+        pcm = Pcm(name)
+        try:
+            granted = pcm.configure(rate_hz, period, periods * period + behind)
+            check_granted(name, rate_hz, granted)
+            if guard_length(granted, periods, rate_hz) > 0 and behind > 0:
+                rewinds = probe(pcm, granted)
+        except DeviceError:
+            pcm.close()
+            raise
+        if rewinds is Rewinds.YES or behind == 0:
+            break
+        period = granted.period
+        pcm.close()
+    return pcm, granted, rewinds
 
 
-def check_granted(name: str, rate_hz: int, granted: Mapping[str, Any]) -> None:
-    """Check what `PCM.info()` says the PCM `name` gave for a request of `rate_hz`.
+def check_granted(name: str, rate_hz: int, granted: Granted) -> None:
+    """Check what the PCM `name` gave for a request of `rate_hz`.
 
     Raises:
-        DeviceError: the rate or format is another, or the channels or buffer make no sense.
+        DeviceError: the rate is another, or the channels or buffer make no sense.
     """
-    wanted = {"rate": rate_hz, "format_name": "S16_LE"}
-    for key, value in wanted.items():
-        if granted[key] != value:
-            raise DeviceError(
-                f"{name}: grants {key} {granted[key]}, the bundle's sound needs {value};"
-                f" {_CONVERTING}"
-            )
-    channels, period = granted["channels"], granted["period_size"]
-    if not 1 <= channels <= _MAX_CHANNELS:
+    if granted.rate_hz != rate_hz:
         raise DeviceError(
-            f"{name}: grants channels {channels}, 1 to {_MAX_CHANNELS} can be played on;"
-            f" {_CONVERTING}"
+            f"{name}: grants rate {granted.rate_hz}, the bundle's sound needs {rate_hz};"
+            f" {CONVERTING}"
         )
-    if period < 1:
-        raise DeviceError(f"{name}: grants period_size {period}, it takes 1 or more; {_CONVERTING}")
-    if granted["buffer_size"] < 2 * period:
+    if not 1 <= granted.channels <= _MAX_CHANNELS:
         raise DeviceError(
-            f"{name}: grants buffer_size {granted['buffer_size']} for period_size {period}, without"
-            f" gaps it takes {2 * period} or more; {_CONVERTING}"
+            f"{name}: grants channels {granted.channels}, 1 to {_MAX_CHANNELS} can be played on;"
+            f" {CONVERTING}"
         )
-
-
-_LIBASOUND = ctypes.CDLL("libasound.so.2")
-# Of the handler's arguments, only those before the variable ones can be declared.
-_IGNORE = ctypes.CFUNCTYPE(
-    None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p
-)(lambda *_: None)
-
-
-@contextmanager
-def hushed() -> Iterator[None]:
-    """Keep libasound from complaining on stderr, for what is tried again and again."""
-    _LIBASOUND.snd_lib_error_set_handler(_IGNORE)
-    try:
-        yield
-    finally:
-        _LIBASOUND.snd_lib_error_set_handler(None)
+    if granted.period < 1:
+        raise DeviceError(
+            f"{name}: grants a period of {granted.period}, it takes 1 or more; {CONVERTING}"
+        )
+    if granted.buffer < 2 * granted.period:
+        raise DeviceError(
+            f"{name}: grants a buffer of {granted.buffer} for a period of {granted.period}, without"
+            f" gaps it takes {2 * granted.period} or more; {CONVERTING}"
+        )
 
 
 def find_card() -> str | None:
@@ -261,17 +221,14 @@ def find_card() -> str | None:
             sink = AlsaSink(name, _PROBE_RATE_HZ)
         except DeviceError:
             continue
-        sink.close()
+        sink.abandon()
         return name
     return None
 
 
 def _candidates() -> list[str]:
-    try:
-        cards = [f"plughw:CARD={card}" for card in alsaaudio.cards()]
-    except alsaaudio.ALSAAudioError:
-        cards = []
-    listed = alsaaudio.pcms(alsaaudio.PCM_PLAYBACK)
+    cards = [f"plughw:CARD={card}" for card in alsa.card_ids()]
+    listed = alsa.playback_names()
     # Without a card, opening a `default` that is not listed only makes libasound complain aloud.
     default = ["default"] if cards or "default" in listed else []
     return list(

@@ -15,6 +15,7 @@ from ytm_device import wall_clock
 from ytm_device.attendant import Attendant
 from ytm_device.bundles import BundleKeeper
 from ytm_device.bus.channel import Subscriber
+from ytm_device.following import following_fields
 from ytm_device.latency import LatencyHistogram
 from ytm_device.replay import Answer, On, Programme
 from ytm_device.run_dirs import endpoint
@@ -67,7 +68,7 @@ def run(
     """
     with (
         Attendant(SERVICE, run_dir, source, time.monotonic_ns()) as attendant,
-        BundleKeeper(attendant.bundle_path, Programme) as keeper,
+        BundleKeeper(attendant.bundle_path, Programme, attendant.last_good_bundle) as keeper,
         Subscriber(endpoint(run_dir)) as subscriber,
     ):
         service = _Service(attendant, keeper, subscriber, stop, memory_locked)
@@ -134,11 +135,7 @@ class _Service:
     def _report(self, show: _Show, loop: AudioLoop) -> None:
         show.set_levels()
         now_ns = time.monotonic_ns()
-        about: dict[str, Value] = {
-            "bundle": self.keeper.bundle.id,
-            "bundle_problem": self.keeper.problem,
-            "memory_locked": self.memory_locked,
-        }
+        about = self.keeper.fields | {"memory_locked": self.memory_locked}
         self.attendant.report(now_ns, about | show.status(now_ns, loop))
         collect_garbage()
 
@@ -227,29 +224,27 @@ class _Show:
 
     def status(self, now_ns: int, loop: AudioLoop) -> dict[str, Value]:
         """Say how it goes; ages and latencies in milliseconds. No gain at all is silence."""
-        on, gain_db = self._on, self.player.gain.target_db
-        mirror = None if on is None else on.mirror
+        gain_db = self.player.gain.target_db
         return {
-            "mode": "replay" if on is None else on.mode,
+            **following_fields(now_ns, self._on, self._programme, self._subscriber),
             "sink": self._sink.name,
             "problem": self._sink.problem,
             "rate_hz": self._sink.rate_hz,
             "channels": self._sink.channels,
             "period_samples": self._sink.period,
             "buffer_samples": self._sink.buffer,
+            "guard_ms": round(1000 * self._sink.guard / self._sink.rate_hz),
             "samples": loop.samples,
             "underruns": self._sink.underruns,
+            "bridged": self._sink.bridged,
             "card_losses": self._sink.losses,
             "restarts": self.player.restarts,
             "strikes": self.player.strikes,
             "gain_db": None if math.isinf(gain_db) else round(gain_db, 1),
             "muted": self._attendant.muted,
             "real_time": loop.urgent,
-            "reflection_age_ms": None if mirror is None else (now_ns - mirror.taken_ns) / 1e6,
             "frame_to_sound_p50_ms": self._latency.percentile_ms(50),
             "frame_to_sound_p95_ms": self._latency.percentile_ms(95),
-            "foreign_reflections": self._programme.foreign,
-            "rejected_messages": self._subscriber.rejected,
         }
 
 

@@ -29,8 +29,12 @@ class Sink(Owner):
     """Samples in a write."""
     buffer: int
     """Samples that it holds before they are heard."""
+    guard: int = 0
+    """Samples behind them that are heard only if this process is stopped."""
     underruns: int
     """How often it ran dry since it was opened."""
+    bridged: int = 0
+    """How often the guard kept it from running dry."""
     changes: int = 0
     """How often another device took over; what is written next follows on silence."""
     losses: int = 0

@@ -6,13 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ytm_bundle.bundle import MelMatrices
-from ytm_bundle.manifest import SoundSpec, StreamInversion
+from ytm_bundle.manifest import STREAM_OVERLAP, SoundSpec, StreamInversion
 from ytm_device.sound.griffin_lim import periodic_hann
 
 Array = npt.NDArray[np.float32]
 
-OVERLAP = 4
-"""Frames that cover a sample. With two, no number of iterations removes the beat of the hop."""
+OVERLAP = STREAM_OVERLAP
 GAMMA = 0.25645
 """Of the Gaussian nearest to a Hann window, over its squared length (Prusa and Sondergaard)."""
 MOMENTUM = 0.9
