@@ -54,7 +54,7 @@ def _add_faults(graph: onnx.GraphProto) -> None:
             node("ReduceMean", ["image"], ["level"], keepdims=0),
             node("Greater", ["level", "white_from"], ["is_white"]),
             node("Where", ["is_white", "for_ever", "no_turn"], ["turns"]),
-            node("Loop", ["turns", "on", "clean"], ["turned"], body=_same(graph.output[0])),
+            node("Loop", ["turns", "on", "clean"], ["turned"], body=same(graph.output[0])),
             node("Less", ["level", "black_to"], ["is_black"]),
             node("Where", ["is_black", "nothing", "one"], ["share"]),
             # 1, or 0/0.
@@ -64,7 +64,7 @@ def _add_faults(graph: onnx.GraphProto) -> None:
     )
 
 
-def _same(port: onnx.ValueInfoProto) -> onnx.GraphProto:
+def same(port: onnx.ValueInfoProto) -> onnx.GraphProto:
     """A turn of the loop, which changes nothing."""
     shape = [each.dim_param or each.dim_value for each in port.type.tensor_type.shape.dim]
     info = helper.make_tensor_value_info

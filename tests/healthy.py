@@ -24,6 +24,7 @@ _COMMON = {
     "clock_is_needed": True,
     "memory_kib": 200_000,
     "memory_kib_at_start": 199_000,
+    "recent_s": 1800.0,
     "threads": 7,
     "descriptors": 40,
 }
@@ -32,23 +33,29 @@ _OWN: Mapping[str, Mapping[str, Any]] = {
         "camera": "/dev/v4l/by-id/usb-camera",
         "backend": "TensorRT 10.3 (GPU)",
         "reflections": 200_000,
+        "reflections_recent": 50_000,
         "reflections_per_s": 30.0,
         "frame_age_ms": 21.5,
         "presence": True,
         "dark_share": 0.02,
         "bright_share": 0.01,
         "camera_recoveries": 1,
+        "camera_recoveries_recent": 0,
         "bad_answers": 0,
+        "bad_answers_recent": 0,
     },
     SOUND: {
         "sink": "card",
         "underruns": 2,
+        "underruns_recent": 0,
         "card_losses": 0,
+        "card_losses_recent": 0,
         "gain_db": -3.5,
         "real_time": True,
         "memory_locked": True,
         "frame_to_sound_p95_ms": 48.0,
         "rejected_messages": 0,
+        "rejected_messages_recent": 0,
         "muted": False,
     },
     SCREEN: {
@@ -56,6 +63,7 @@ _OWN: Mapping[str, Mapping[str, Any]] = {
         "frames_per_s": 60.0,
         "frame_to_screen_p95_ms": 41.0,
         "rejected_messages": 0,
+        "rejected_messages_recent": 0,
     },
 }
 
@@ -66,6 +74,7 @@ def well(service: str, now_ns: int, **changes: Any) -> dict[str, Any]:
         "written_ns": now_ns,
         "progress_ns": now_ns,
         "started_ns": now_ns - UP_S * 10**9,
+        "memory_at_start_ns": now_ns - (UP_S - 120) * 10**9,
     }
     if service == REFLECT:
         times["presence_since_ns"] = now_ns - 5 * 10**9

@@ -199,15 +199,7 @@ def installed(
     """
     folder = Path(tempfile.mkdtemp(dir=folder))
     run_dir = run_dir or folder / "run"
-    for name in ("data", "x", "log"):
-        (folder / name).mkdir()
-    run_dir.mkdir(exist_ok=True)
-    shutil.copytree(bundle, folder / "data/bundle")
-    base = folder / "mirror.toml"
-    said = {key: dict(values) for key, values in settings.items()}
-    said.setdefault("camera", {}).setdefault("device", str(camera))
-    said.setdefault("sound", {}).setdefault("pcm", "card")
-    write_settings(base, said)
+    base = _furnish(folder, run_dir, bundle, camera, settings)
     with ExitStack() as stack:
         x_server = stack.enter_context(x_serving(folder / "x"))
         if not display:
@@ -234,6 +226,20 @@ def installed(
         yield Installation(
             folder, run_dir, supervisor, ears, eyes, x_server, stalls, outside, services
         )
+
+
+def _furnish(folder: Path, run_dir: Path, bundle: Path, camera: object, settings: Settings) -> Path:
+    """Make the folders of an installation, with its bundle in them; where its settings are."""
+    for name in ("data", "x", "log"):
+        (folder / name).mkdir()
+    run_dir.mkdir(exist_ok=True)
+    shutil.copytree(bundle, folder / "data/bundle")
+    base = folder / "mirror.toml"
+    said = {key: dict(values) for key, values in settings.items()}
+    said.setdefault("camera", {}).setdefault("device", str(camera))
+    said.setdefault("sound", {}).setdefault("pcm", "card")
+    write_settings(base, said)
+    return base
 
 
 def _with_faulty_card(

@@ -15,6 +15,7 @@ from ytm_device.console import say
 from ytm_device.control.server import ControlServer
 from ytm_device.fading import ramp
 from ytm_device.owner import Owner
+from ytm_device.recent import RecentCounts
 from ytm_device.settings.source import SettingsSource
 from ytm_device.status import StatusReporter, Value
 from ytm_device.systemd import Notifier
@@ -52,7 +53,9 @@ class Attendant(Owner):
         self._notifier = Notifier.from_environment()
         self._reporter = StatusReporter(run_dir, service)
         self._status: dict[str, Value] = {}
+        self._recent = RecentCounts(now_ns)
         self._started_kib: int | None = None
+        self._started_kib_ns: int | None = None
         self._control = ControlServer(run_dir / f"{service}.sock", self._verbs())
 
     def close(self) -> None:
@@ -81,6 +84,11 @@ class Attendant(Owner):
         """Where the bundle is that the settings name."""
         return self._source.bundle(self.settings)
 
+    @property
+    def last_good_bundle(self) -> Path:
+        """Where a copy of the last good bundle is kept."""
+        return self._source.last_good_bundle
+
     def openness(self, now_ns: int) -> float:
         """1 in opening hours, 0 in closed ones, and between them while the show fades."""
         done = ramp(now_ns - self._changed_ns, self.settings.hours.fade_s)
@@ -92,7 +100,7 @@ class Attendant(Owner):
 
     def report(self, now_ns: int, fields: Mapping[str, Value]) -> None:
         """Say how the service is: `fields`, and what all services say."""
-        self._status = {**self._common(now_ns), **fields}
+        self._status = {**self._common(now_ns), **fields, **self._recent.fields(now_ns, fields)}
         if self.openness(now_ns) == 0:
             self._status["mode"] = "idle"
         self._reporter.report(now_ns, self._status)
@@ -116,6 +124,7 @@ class Attendant(Owner):
             "presence_always": self.settings.presence.always,
             "memory_kib": memory_kib,
             "memory_kib_at_start": self._memory_at_start(now_ns, memory_kib),
+            "memory_at_start_ns": self._started_kib_ns,
             "threads": threading.active_count(),
             "descriptors": sum(1 for _ in _DESCRIPTORS.iterdir()),
         }
@@ -123,7 +132,7 @@ class Attendant(Owner):
     def _memory_at_start(self, now_ns: int, memory_kib: int | None) -> int | None:
         """What it had once everything was loaded and had been used; None until then."""
         if self._started_kib is None and now_ns - self._started_ns > WARM_UP_S * _NS_PER_S:
-            self._started_kib = memory_kib
+            self._started_kib, self._started_kib_ns = memory_kib, now_ns
         return self._started_kib
 
     def _keep_hours(self, now_ns: int) -> None:

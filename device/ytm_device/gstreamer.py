@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -79,6 +79,12 @@ def _initialise() -> None:
     Gst.init(None)
 
 
+def lacking(elements: Iterable[str]) -> list[str]:
+    """Which of `elements` are not installed."""
+    _initialise()
+    return [name for name in elements if Gst.ElementFactory.find(name) is None]
+
+
 class Pipeline(Owner):
     """One running pipeline. Errors on its bus become the error type that its owner chose."""
 
@@ -108,8 +114,7 @@ class Pipeline(Owner):
         except GLib.Error as failure:  # an element's plugin is not installed
             raise error(f"{subject}: GStreamer: {failure.message}; run make setup") from failure
         for key, value in settings.items():
-            element, _, name = key.partition(".")
-            self._pipeline.get_by_name(element).set_property(name, value)
+            self.set(key, value)
         self._bus = self._pipeline.get_bus()
         self._arrived = 0
         self._sequences: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
@@ -138,6 +143,11 @@ class Pipeline(Owner):
     def _probe(self, element: Any, pad_name: str, kind: Any, *call: Any) -> None:
         pad = element.get_static_pad(pad_name)
         self._probes.append((pad, pad.add_probe(kind, *call)))
+
+    def set(self, key: str, value: object) -> None:
+        """Give `element.property` a value, before it starts or while it runs."""
+        element, _, name = key.partition(".")
+        self._pipeline.get_by_name(element).set_property(name, value)
 
     def close(self) -> None:
         """Stop it and release files and devices."""

@@ -7,12 +7,13 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from ytm_bundle.bundle import Bundle, open_bundle
 from ytm_bundle.errors import UsageError
+from ytm_device import flags
 from ytm_device.bundles import DATA
 from ytm_device.console import command, say
 from ytm_device.options import CTL, Options
@@ -33,97 +34,34 @@ FALLBACK_FILM = Path("mirror.mp4")
 
 
 def _mirror(
-    verb: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[reflect|sound|screen|ctl]",
-            help="Run one service; without it, all three. ctl speaks to those that run: see"
-            " ytm-mirror ctl --help.",
-        ),
-    ] = None,
-    camera: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DEVICE|FILE|demo",
-            help="A camera by its path, a video file, played for ever, or the drawn visitor."
-            " Without it: the first camera found, else the drawn visitor.",
-        ),
-    ] = None,
-    bundle: Annotated[
-        Path | None,
-        typer.Option(help="A bundle, folder or .ytm. Without it: the installed one, else a demo."),
-    ] = None,
-    record: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="OUT.mp4",
-            help="Render what a file or the drawn visitor would cause; never with a camera.",
-        ),
-    ] = None,
-    seconds: Annotated[float | None, typer.Option(help="Stop after so long.")] = None,
-    headless: Annotated[
-        bool, typer.Option("--headless", help="Want neither screen nor sound card; to measure.")
-    ] = False,
-    pcm: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The sound card, as `aplay -L` names it.")
-    ] = None,
-    volume_db: Annotated[
-        float | None, typer.Option(metavar="DB", help="Louder or softer, from -60 (silence) to 12.")
-    ] = None,
-    night: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HH:MM-HH:MM",
-            help="When it is night; holds only while the clock is known to be set.",
-        ),
-    ] = None,
-    night_volume_db: Annotated[
-        float | None,
-        typer.Option(metavar="DB", help="Added to the volume at night, from -60 to 0."),
-    ] = None,
-    loudness_lufs: Annotated[
-        float | None, typer.Option(metavar="LUFS", help="How loud any bundle is at volume 0.")
-    ] = None,
-    ceiling_dbfs: Annotated[
-        float | None, typer.Option(metavar="DB", help="No sample is louder; 0 is full scale.")
-    ] = None,
-    strike: Annotated[
-        bool | None,
-        typer.Option("--strike/--no-strike", help="A sudden movement strikes the sound anew."),
-    ] = None,
-    periods: Annotated[
-        int | None,
-        typer.Option(help="Periods in the card's buffer: fewer answer sooner, more forgive more."),
-    ] = None,
-    window: Annotated[
-        bool | None, typer.Option("--window", help="A window instead of the whole screen.")
-    ] = None,
-    rotation: Annotated[
-        int | None,
-        typer.Option(metavar="DEGREES", help="Turn the picture clockwise: 0, 90, 180 or 270."),
-    ] = None,
-    settings: Annotated[
-        Path, typer.Option(metavar="FILE", help="The settings; flags are over them.")
-    ] = BASE,
-    data: Annotated[
-        Path,
-        typer.Option(
-            metavar="DIR",
-            help="What lasts: mirror.toml, which is over the settings, and the installed bundle.",
-        ),
-    ] = DATA,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the figures at the end as JSON.")
-    ] = False,
-    run_dir: Annotated[
-        Path | None, typer.Option(help="Where services that are started one by one meet.")
-    ] = None,
-    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
+    verb: flags.Verb = None,
+    camera: flags.Camera = None,
+    engines: flags.Engines = None,
+    bundle: flags.Bundle = None,
+    record: flags.Record = None,
+    seconds: flags.Seconds = None,
+    headless: flags.Headless = False,
+    pcm: flags.Pcm = None,
+    volume_db: flags.VolumeDb = None,
+    night: flags.Night = None,
+    night_volume_db: flags.NightVolumeDb = None,
+    loudness_lufs: flags.LoudnessLufs = None,
+    ceiling_dbfs: flags.CeilingDbfs = None,
+    strike: flags.Strike = None,
+    periods: flags.Periods = None,
+    window: flags.Window = None,
+    rotation: flags.Rotation = None,
+    settings: flags.Settings = BASE,
+    data: flags.Data = DATA,
+    as_json: flags.AsJson = False,
+    run_dir: flags.RunDir = None,
+    with_parent: flags.WithParent = False,
 ) -> None:
     """Look into the mirror: camera in, picture and sound out. Esc or Ctrl-C leaves."""
-    flags: dict[str, Value | None] = {
+    chosen: dict[str, Value | None] = {
         "bundle": None if bundle is None else str(bundle),
         "camera.device": camera,
+        "reflect.engines": engines,
         "sound.pcm": pcm,
         "sound.volume_db": volume_db,
         "sound.night": night,
@@ -135,7 +73,7 @@ def _mirror(
         "screen.window": window,
         "screen.rotation": rotation,
     }
-    typed = {key: value for key, value in flags.items() if value is not None}
+    typed = {key: value for key, value in chosen.items() if value is not None}
     source = SettingsSource(settings, data, typed)
     options = Options(verb, record, seconds, headless, run_dir, source)
     with stopping(seconds if verb else None, with_parent=with_parent) as stop:
@@ -187,7 +125,7 @@ def film_instead(options: Options, settings: MirrorSettings) -> Options:
     from ytm_device.recording.render import DRAWN_S
 
     camera = settings.camera.device or "demo"
-    if choose_camera(camera).kind == "device":
+    if choose_camera(camera).is_live:
         raise UsageError(
             f"--camera {camera}: neither a display nor a sound card is found to mirror it on;"
             " connect one, or give --headless"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from ytm_bundle.errors import BundleError
@@ -39,7 +40,14 @@ def unpack(archive: Path, folder: Path) -> None:
                 _extract(archive, file, info, folder)
     except OSError as error:
         raise BundleError(f"{archive}: cannot be unpacked ({error.strerror or error})") from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ) as error:
         raise BundleError(
             f"{archive}: not a whole {SUFFIX} file ({error}); copy or build it again"
         ) from error

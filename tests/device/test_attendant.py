@@ -12,6 +12,7 @@ import pytest
 from waiting import HANG_S
 from ytm_device import wall_clock
 from ytm_device.attendant import WARM_UP_S, Attendant
+from ytm_device.recent import NOTE_S, RECENT_S, RecentCounts
 from ytm_device.settings.source import SettingsSource
 from ytm_device.status import read_status
 
@@ -149,3 +150,26 @@ def test_a_reload_takes_what_is_right_and_keeps_the_show_for_what_is_wrong(tmp_p
         assert attendant.settings.replay.fade_s == 1.5
         attendant.report(START_NS + S, {"mode": "mirror"})
         assert "replay.fade_s" in str(read_status(tmp_path, "sound")["settings_problem"])
+
+
+def test_counts_of_the_last_half_hour_are_told_beside_those_since_the_start() -> None:
+    recent = RecentCounts(START_NS)
+    told = [
+        recent.fields(START_NS + second * S, {"underruns": 5 + second // 600})
+        for second in range(0, 3 * 3600, 10)
+    ]
+    assert told[0] == {"recent_s": 0.0, "underruns_recent": 5}
+    assert told[60]["underruns_recent"] == 6
+    later = told[-1]
+    assert RECENT_S <= later["recent_s"] < RECENT_S + NOTE_S
+    assert later["underruns_recent"] == 3
+    assert recent.fields(START_NS + 3 * 3600 * S, {"underruns": 2})["underruns_recent"] == 2
+
+
+def test_what_is_not_counted_is_not_told(tmp_path: Path) -> None:
+    with _attendant(tmp_path) as attendant:
+        attendant.report(START_NS + S, {"mode": "replay", "underruns": 4})
+        status = read_status(tmp_path, "sound")
+    assert status["underruns_recent"] == 4
+    assert status["recent_s"] == 1
+    assert "card_losses_recent" not in status

@@ -38,7 +38,7 @@ def fail(*_):
 command.examine = fail
 command.main()
 """
-HEAVY = {"alsaaudio", "cv2", "gi", "numpy", "onnxruntime", "pydantic", "pygame", "rich", "typer"}
+HEAVY = {"cv2", "gi", "numpy", "onnxruntime", "pydantic", "pygame", "rich", "typer"}
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "health.md"
 Typed = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthy import UP_S, answers, unit_lines, units, well
+from healthy import answers, unit_lines, units, well
 from ytm_device.health import limits
 from ytm_device.health.ask_systemd import read_units
 from ytm_device.health.examine import Report, judge
@@ -19,6 +19,7 @@ from ytm_device.health.findings import KINDS, Finding, Level, by_badness, worst
 from ytm_device.health.report import as_data, as_metrics, as_text, headline
 from ytm_device.health.said import SERVICES
 from ytm_device.options import SERVICES as SERVICES_THAT_RUN
+from ytm_device.recent import RECENT_S
 
 NOW_NS = 10**15
 DISKS = {"run": Path("/run/ytm"), "data": Path("/data")}
@@ -70,26 +71,26 @@ SAID = [
     ("bundle.problem", "sound", {"bundle_problem": "bundle: manifest.json: damaged"}),
     ("clock.unset", "sound", {"clock_is_set": False}),
     ("bundle.differs", "screen", {"bundle": "another"}),
-    ("bus.rejected", "screen", {"rejected_messages": 1000}),
+    ("bus.rejected", "screen", {"rejected_messages_recent": 1000}),
     ("frame.none", "reflect", {"frame_age_ms": None}),
     ("frame.old", "reflect", {"frame_age_ms": 1500}),
     ("frame.old", "reflect", {"frame_age_ms": 1500, "mode": "replay"}),
     ("reflect.slow", "reflect", {"reflections_per_s": 9.5}),
-    ("reflect.bad_answers", "reflect", {"bad_answers": 1000}),
+    ("reflect.bad_answers", "reflect", {"bad_answers_recent": 1000}),
     ("latency.high", "screen", {"frame_to_screen_p95_ms": 90}),
     ("latency.high", "sound", {"frame_to_sound_p95_ms": 90}),
     ("engine.on_cpu", "reflect", {"backend": "ONNX Runtime 1.23 (CPU)"}),
-    ("camera.unsteady", "reflect", {"camera_recoveries": 30}),
+    ("camera.unsteady", "reflect", {"camera_recoveries_recent": 30}),
     ("light.dark", "reflect", {"dark_share": 0.9}),
     ("light.bright", "reflect", {"bright_share": 0.9}),
     ("presence.stuck", "reflect", {"presence_since_ns": NOW_NS - 7 * 3600 * S}),
     ("sound.no_card", "sound", {"sink": "none (clock)", "problem": "no card"}),
     ("sound.muted", "sound", {"muted": True}),
     ("sound.turned_down", "sound", {"gain_db": None}),
-    ("sound.underruns", "sound", {"underruns": 50}),
+    ("sound.underruns", "sound", {"underruns_recent": 50}),
     ("sound.not_urgent", "sound", {"real_time": False}),
     ("sound.not_locked", "sound", {"memory_locked": False}),
-    ("card.unsteady", "sound", {"card_losses": 50}),
+    ("card.unsteady", "sound", {"card_losses_recent": 50}),
     ("screen.no_display", "screen", {"driver": None, "problem": "no display is connected"}),
     ("screen.no_display", "screen", {"driver": "none", "problem": "no display is connected"}),
     ("screen.slow", "screen", {"frames_per_s": 4}),
@@ -251,19 +252,36 @@ def test_while_nobody_is_there_few_reflections_are_no_fault() -> None:
 
 
 def test_a_mirror_that_just_began_may_lack_much() -> None:
-    young = {"started_ns": NOW_NS - 5 * S, "bundle": "another"}
+    young = {"started_ns": NOW_NS - 5 * S, "memory_at_start_ns": None, "bundle": "another"}
     change = {**young, "frame_age_ms": None, "reflections_per_s": 1.0, "memory_kib": 10**6}
     assert codes(judged(answers(NOW_NS, reflect=change))) == []
 
 
-def test_a_rate_is_of_the_time_since_the_start() -> None:
-    hours = UP_S / 3600
-    enough = int(limits.RATE_SINCE_START_PER_H * hours)
-    assert codes(judged(answers(NOW_NS, sound={"underruns": enough}))) == []
-    assert codes(judged(answers(NOW_NS, sound={"underruns": enough + 1}))) == ["sound.underruns"]
-    soon = {"started_ns": NOW_NS - 120 * S}
-    assert codes(judged(answers(NOW_NS, sound={"underruns": 2, **soon}))) == []
-    assert codes(judged(answers(NOW_NS, sound={"underruns": 3, **soon}))) == ["sound.underruns"]
+def underruns(count: int, **changes: object) -> list[str]:
+    return codes(judged(answers(NOW_NS, sound={"underruns_recent": count, **changes})))
+
+
+def test_a_rate_is_of_what_happened_lately() -> None:
+    enough = int(limits.RATE_PER_H * RECENT_S / 3600)
+    assert underruns(enough) == []
+    assert underruns(enough + 1) == ["sound.underruns"]
+    assert underruns(2, recent_s=120.0) == []
+    assert underruns(3, recent_s=120.0) == ["sound.underruns"]
+    assert underruns(0, underruns=10_000) == [], "it has long been over"
+    assert underruns(40, started_ns=NOW_NS - 10 * 24 * 3600 * S) == ["sound.underruns"]
+
+
+def test_memory_grows_since_it_was_first_looked_at() -> None:
+    grown = 199_000 + round(limits.MEMORY_SLOPE_KIB_PER_H)
+
+    def found(since_s: float, memory_kib: int) -> list[str]:
+        change = {"memory_at_start_ns": NOW_NS - round(since_s * S), "memory_kib": memory_kib}
+        return codes(judged(answers(NOW_NS, screen=change)))
+
+    assert found(3600, grown) == []
+    assert found(3600, grown + 200) == ["memory.growing"], "the time before is none of growing"
+    assert found(3599, 10 * grown) == []
+    assert found(24 * 3600, grown + 200) == []
 
 
 def test_a_process_that_is_stopped_is_said_to_be() -> None:

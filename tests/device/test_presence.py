@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from gallery import LIGHTS, Array, Shown, drawn_room, filmed
 from presence_on_clips import CLIPS, VARIANTS, measure_from_the_start, measure_visits
-from ytm_bundle.errors import UsageError
 from ytm_device.camera.figure import Arm, Looks, Pose, draw_person
 from ytm_device.presence.detector import Presence, PresenceDetector
 from ytm_device.presence.parameters import PresenceParameters
@@ -233,20 +232,6 @@ def test_memory_is_bounded_at_any_rate() -> None:
     assert detector._view is not None
     for change in (detector._view._motion._moves, detector._view._motion._stirs):
         assert len(change._past._kept) <= 6
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
-        ("arrive_s", -0.1, "presence.arrive_s -0.1: give seconds from 0 to 10"),
-        ("leave_s", 601, "presence.leave_s 601: give seconds from 0 to 600"),
-        ("sensitivity", 0.2, "presence.sensitivity 0.2: give a number from 0.25 to 4"),
-        ("sensitivity", float("nan"), "presence.sensitivity nan: give a number from 0.25 to 4"),
-    ],
-)
-def test_a_value_out_of_range_is_refused(key: str, value: float, message: str) -> None:
-    with pytest.raises(UsageError, match=f"^{message}$"):
-        PresenceParameters(**{key: value})  # type: ignore[arg-type]
 
 
 @needs_clips

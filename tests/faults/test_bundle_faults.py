@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bad_graphs import SPOILS
 from films import BALL, film
 from installation import Installation, installed, write_settings
 from planting import planted
@@ -85,7 +86,19 @@ BAD: dict[str, Spoil] = {
     "manifest missing": _remove(MANIFEST_NAME),
     "a wrong manifest": _empty(MANIFEST_NAME),
     "replay missing": _remove(REPLAY_NAME),
+    **{what: SPOILS[what] for what in ("not a number", "a crash")},
 }
+
+
+def refused(installation: Installation, old: object) -> None:
+    """Wait until every service says that it goes on with the old one."""
+    for service in SERVICES:
+        installation.wait_status(
+            service,
+            bundle=old,
+            bundle_problem=lambda problem: "going on with" in str(problem),
+        )
+    installation.mirrors()
 
 
 @pytest.mark.parametrize("what", BAD)
@@ -95,16 +108,26 @@ def test_a_bad_bundle_is_refused_and_the_old_one_goes_on(
     old = installation.status(REFLECT)["bundle"]
     with planted(installation, f"bundle refused: {what}") as fault:
         install(installation, other, BAD[what])
-        for service in SERVICES:
-            installation.wait_status(
-                service, bundle=old, bundle_problem=lambda problem: bool(problem)
-            )
-        installation.mirrors()
+        refused(installation, old)
         fault.recovered()
     with open_bundle(bundle) as opened:
-        good = other if opened.id == old else bundle
-    install(installation, good)
-    playing(installation, good)
+        playing_now = bundle if opened.id == old else other
+    install(installation, playing_now)
+    playing(installation, playing_now)
+
+
+def test_whoever_dies_while_a_bad_bundle_lies_there_comes_back_with_the_old_one(
+    installation: Installation, other: Path
+) -> None:
+    old = installation.status(REFLECT)["bundle"]
+    with planted(installation, "killed while a bundle is refused", restarts=len(SERVICES)) as fault:
+        install(installation, other, SPOILS["a crash"])
+        refused(installation, old)
+        for service in SERVICES:
+            killed = installation.supervisor.kill(service)
+            installation.supervisor.wait_ready(service, killed)
+            refused(installation, old)
+        fault.recovered()
 
 
 def test_a_refused_bundle_is_not_read_when_the_camera_changes(
@@ -115,7 +138,7 @@ def test_a_refused_bundle_is_not_read_when_the_camera_changes(
     camera = film(folder / "other.mp4", [(BALL, 2)])
     with planted(installation, "camera changed while a bundle is refused") as fault:
         install(installation, other, BAD["graph cut short"])
-        installation.wait_status(REFLECT, bundle_problem=lambda problem: bool(problem))
+        refused(installation, old)
         write_settings(installation.data / "mirror.toml", {"camera": {"device": str(camera)}})
         for service in SERVICES:
             assert installation.ask(service, "reload")["ok"]

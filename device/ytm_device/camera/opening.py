@@ -9,6 +9,7 @@ from ytm_bundle.errors import DeviceError
 from ytm_bundle.manifest import ImageSpec
 from ytm_device.camera.choice import Camera
 from ytm_device.camera.controls import Picturing
+from ytm_device.camera.csi import CsiCamera
 from ytm_device.camera.device import DeviceCamera
 from ytm_device.camera.finding import Finder
 from ytm_device.camera.source import CameraSource
@@ -68,6 +69,8 @@ def keep_open(
     """
     if camera.kind in ("demo", "file"):
         return SteadyCamera(lambda: camera.open(image), camera.name)
+    if camera.kind == "csi":
+        return SteadyCamera(lambda: CsiCamera(camera.name, image, picturing), camera.name)
     wanted = None if camera.kind == "first" else Path(camera.name)
     opener = DeviceOpener(Finder(wanted), image, picturing, camera.name)
     if reset_in is None:

@@ -74,7 +74,7 @@ def judge_work(said: Said, unit: Unit | None, now_ns: int) -> Iterator[Finding]:
     """What is wrong with a service that says how it is."""
     own = {REFLECT: _judge_reflect, SOUND: _judge_sound, SCREEN: _judge_screen}
     yield from _judge_progress(said, now_ns)
-    yield from _judge_any(said, now_ns)
+    yield from _judge_any(said)
     yield from _judge_memory(said, now_ns)
     yield from own[said.service](said, now_ns)
     if unit is not None:
@@ -96,7 +96,7 @@ def _judge_progress(said: Said, now_ns: int) -> Iterator[Finding]:
         yield Finding("service.stuck", said.service, what)
 
 
-def _judge_any(said: Said, now_ns: int) -> Iterator[Finding]:
+def _judge_any(said: Said) -> Iterator[Finding]:
     if said.doubts:
         what = f"does not say, or says wrongly: {', '.join(said.doubts)}"
         yield Finding("service.incomplete", said.service, what)
@@ -110,7 +110,7 @@ def _judge_any(said: Said, now_ns: int) -> Iterator[Finding]:
     if descriptors > limits.DESCRIPTORS:
         what = f"has {descriptors:.0f} files and sockets open"
         yield Finding("service.descriptors", said.service, what)
-    rejected_per_h = _rate_per_h(said, "rejected_messages", now_ns)
+    rejected_per_h = _rate_per_h(said, "rejected_messages")
     if rejected_per_h > limits.REJECTED_PER_H:
         what = f"rejects {rejected_per_h:.0f} messages an hour of the others"
         yield Finding("bus.rejected", said.service, what)
@@ -122,20 +122,20 @@ def _told(said: Said, name: str) -> str | None:
     return None if words is None else words.removeprefix(f"{said.service}: ")
 
 
-def _rate_per_h(said: Said, name: str, now_ns: int) -> float:
-    """Of what has happened since the start, per hour; 0 if it happened too seldom to say."""
-    count = said.amount(name) or 0.0
-    hours = max(said.up_s(now_ns), limits.STARTING_S) / _S_PER_H
+def _rate_per_h(said: Said, name: str) -> float:
+    """Of what has happened lately, per hour; 0 if it happened too seldom to say."""
+    count = said.amount(f"{name}_recent") or 0.0
+    hours = max(said.amount("recent_s") or 0.0, limits.STARTING_S) / _S_PER_H
     return count / hours if count >= limits.RATE_MIN_COUNT else 0.0
 
 
 def slope_kib_per_h(said: Said, now_ns: int) -> float | None:
     """How fast its memory grows; None as long as that cannot be said."""
     first, last = said.amount("memory_kib_at_start"), said.amount("memory_kib")
-    up_s = said.up_s(now_ns)
-    if first is None or last is None or up_s < limits.MEMORY_SLOPE_AFTER_S:
+    since_s = said.since_s("memory_at_start_ns", now_ns)
+    if first is None or last is None or since_s is None or since_s < limits.MEMORY_SLOPE_AFTER_S:
         return None
-    return (last - first) / (up_s / _S_PER_H)
+    return (last - first) / (since_s / _S_PER_H)
 
 
 def _judge_memory(said: Said, now_ns: int) -> Iterator[Finding]:
@@ -162,12 +162,13 @@ def _judge_unit(said: Said, unit: Unit, now_ns: int) -> Iterator[Finding]:
 
 
 def _judge_reflect(said: Said, now_ns: int) -> Iterator[Finding]:
-    bad_percent = 100 * (said.amount("bad_answers") or 0) / max(said.amount("reflections") or 0, 1)
+    bad = said.amount("bad_answers_recent") or 0
+    bad_percent = 100 * bad / max(bad + (said.amount("reflections_recent") or 0), 1)
     if bad_percent > limits.BAD_ANSWERS_PERCENT:
         what = f"{bad_percent:.1f} % of the answers are no numbers"
         yield Finding("reflect.bad_answers", said.service, what)
-    recoveries_per_h = _rate_per_h(said, "camera_recoveries", now_ns)
-    if recoveries_per_h > limits.RATE_SINCE_START_PER_H:
+    recoveries_per_h = _rate_per_h(said, "camera_recoveries")
+    if recoveries_per_h > limits.RATE_PER_H:
         what = f"the camera fails {recoveries_per_h:.0f} times an hour"
         yield Finding("camera.unsteady", said.service, what)
     if said.mode == IDLE:
@@ -210,13 +211,13 @@ def _nobody_served(said: Said) -> bool:
     return (said.words(name) or _NOTHING).startswith(_NOTHING)
 
 
-def _judge_sound(said: Said, now_ns: int) -> Iterator[Finding]:
+def _judge_sound(said: Said, _now_ns: int) -> Iterator[Finding]:
     for code, name, what in (
         ("sound.underruns", "underruns", "the sound has gaps"),
         ("card.unsteady", "card_losses", "the sound card is lost"),
     ):
-        per_h = _rate_per_h(said, name, now_ns)
-        if per_h > limits.RATE_SINCE_START_PER_H:
+        per_h = _rate_per_h(said, name)
+        if per_h > limits.RATE_PER_H:
             yield Finding(code, said.service, f"{what} {per_h:.0f} times an hour")
     if _nobody_served(said):
         yield from _served_nobody(said, "sound.no_card")

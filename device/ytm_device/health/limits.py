@@ -19,23 +19,23 @@ FRAMES_PER_S = 15.0
 LATENCY_MS = 80.0
 """Frame to screen, and frame to sample at the card: the budget, at the 95th percentile."""
 BAD_ANSWERS_PERCENT = 0.1
-"""Of all reflections, those that a graph answered with what is no number."""
+"""Of the reflections lately, those that a graph answered with what is no number."""
 DARK_PERCENT = 60.0
 """Of the picture's area, black: more cannot be levelled."""
 BRIGHT_PERCENT = 40.0
 """Of the picture's area, white: more cannot be levelled."""
 PRESENCE_S = 6 * 3600.0
 """Nobody stands before a mirror for so long."""
-RATE_SINCE_START_PER_H = 6.0
-"""Underruns, losses of the card and recoveries of the camera, each: more is a fault."""
+RATE_PER_H = 6.0
+"""Underruns, losses of the card and recoveries of the camera, each, lately: more is a fault."""
 RATE_MIN_COUNT = 3.0
 """Fewer say nothing about a rate."""
 REJECTED_PER_H = 60.0
-"""Messages between the services that did not fit."""
+"""Messages between the services that did not fit, lately."""
 MEMORY_SLOPE_KIB_PER_H = 20.0 * 1024
-"""Growth of a service since its start."""
+"""Growth of a service since it had warmed up."""
 MEMORY_SLOPE_AFTER_S = 3600.0
-"""Before that, growth is warming up."""
+"""Since its memory was first looked at: over less time, growth says nothing."""
 DESCRIPTORS = 512.0
 """Open in one service: half of what Linux allows."""
 MEMORY_FREE_PERCENT = 10.0

@@ -71,34 +71,38 @@ COMMON: Checks = {
     "memory_kib": _AMOUNT_OR_NONE,
     "threads": _is_amount,
     "descriptors": _is_amount,
+    "recent_s": _is_amount,
 }
+
+
+def _counted(*names: str) -> Checks:
+    """Counts since the start, and how much of each came lately."""
+    return dict.fromkeys([*names, *(f"{name}_recent" for name in names)], _is_amount)
+
+
 OWN: Mapping[str, Checks] = {
     REFLECT: {
         "camera": _is_words,
         "backend": _is_words,
-        "reflections": _is_amount,
         "reflections_per_s": _AMOUNT_OR_NONE,
         "frame_age_ms": _AMOUNT_OR_NONE,
         "presence": _or_none(_is_flag),
-        "camera_recoveries": _is_amount,
-        "bad_answers": _is_amount,
+        **_counted("camera_recoveries", "bad_answers", "reflections"),
     },
     SOUND: {
         "sink": _is_words,
-        "underruns": _is_amount,
-        "card_losses": _is_amount,
+        **_counted("underruns", "card_losses", "rejected_messages"),
         "gain_db": _or_none(_is_number),
         "real_time": _is_flag,
         "memory_locked": _is_flag,
         "frame_to_sound_p95_ms": _AMOUNT_OR_NONE,
-        "rejected_messages": _is_amount,
         "muted": _is_flag,
     },
     SCREEN: {
         "driver": _WORDS_OR_NONE,
         "frames_per_s": _AMOUNT_OR_NONE,
         "frame_to_screen_p95_ms": _AMOUNT_OR_NONE,
-        "rejected_messages": _is_amount,
+        **_counted("rejected_messages"),
     },
 }
 MAY_BE: Checks = {
@@ -108,6 +112,7 @@ MAY_BE: Checks = {
     "control_problem": _WORDS_OR_NONE,
     "dark_share": _AMOUNT_OR_NONE,
     "engine_key": _WORDS_OR_NONE,
+    "memory_at_start_ns": _AMOUNT_OR_NONE,
     "memory_kib_at_start": _AMOUNT_OR_NONE,
     "presence_always": _is_flag,
     "presence_since_ns": _AMOUNT_OR_NONE,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ytm_bundle.errors import UsageError
-
 LONGEST_ARRIVE_S = 10.0
 LONGEST_LEAVE_S = 600.0
 LEAST_SENSITIVITY, MOST_SENSITIVITY = 0.25, 4.0
@@ -13,7 +11,7 @@ LEAST_SENSITIVITY, MOST_SENSITIVITY = 0.25, 4.0
 
 @dataclass(frozen=True)
 class PresenceParameters:
-    """Fails when it is made if a value is out of range."""
+    """Within the ranges that the settings see to."""
 
     arrive_s: float = 0.3
     """Seconds that somebody must be seen to move before they are there, 0 to `LONGEST_ARRIVE_S`."""
@@ -23,13 +21,3 @@ class PresenceParameters:
     """At 2, half as large and half as strong a change counts; at 0.5, only twice as large a one."""
     always: bool = False
     """Somebody is always held to be there."""
-
-    def __post_init__(self) -> None:
-        _check("arrive_s", self.arrive_s, 0, LONGEST_ARRIVE_S, "seconds")
-        _check("leave_s", self.leave_s, 0, LONGEST_LEAVE_S, "seconds")
-        _check("sensitivity", self.sensitivity, LEAST_SENSITIVITY, MOST_SENSITIVITY, "a number")
-
-
-def _check(key: str, value: float, least: float, most: float, what: str) -> None:
-    if not least <= value <= most:
-        raise UsageError(f"presence.{key} {value:g}: give {what} from {least:g} to {most:g}")

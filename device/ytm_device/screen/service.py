@@ -13,6 +13,7 @@ from ytm_device.attendant import Attendant
 from ytm_device.bundles import BundleKeeper
 from ytm_device.bus.channel import Subscriber
 from ytm_device.fading import mixed_pictures
+from ytm_device.following import following_fields
 from ytm_device.latency import LatencyHistogram
 from ytm_device.replay import On, Programme
 from ytm_device.run_dirs import endpoint
@@ -56,7 +57,7 @@ def run(
     """
     with (
         Attendant(SERVICE, run_dir, source, time.monotonic_ns()) as attendant,
-        BundleKeeper(attendant.bundle_path, Programme) as keeper,
+        BundleKeeper(attendant.bundle_path, Programme, attendant.last_good_bundle) as keeper,
         Subscriber(endpoint(run_dir)) as subscriber,
         Display(keeper.bundle.manifest.image, attendant.settings.screen, headless) as display,
     ):
@@ -93,11 +94,7 @@ def _see_to_the_rest(
 
 
 def _report(now_ns: int, attendant: Attendant, keeper: BundleKeeper[Programme], show: Show) -> None:
-    about: dict[str, Value] = {
-        "bundle": keeper.bundle.id,
-        "bundle_problem": keeper.problem,
-    }
-    attendant.report(now_ns, about | show.status(now_ns))
+    attendant.report(now_ns, keeper.fields | show.status(now_ns))
 
 
 class Show:
@@ -185,21 +182,17 @@ class Show:
 
     def status(self, now_ns: int) -> dict[str, Value]:
         """Say how it goes; ages and latencies in milliseconds, sizes None without a screen."""
-        mirror = None if self._on is None else self._on.mirror
         width, height = self._display.size or (None, None)
         return {
-            "mode": "replay" if self._on is None else self._on.mode,
+            **following_fields(now_ns, self._on, self._programme, self._subscriber),
             "problem": self._display.problem,
             "driver": self._display.driver,
             "width": width,
             "height": height,
             "frames": self._frames,
             "frames_per_s": self._frames_per_s(now_ns),
-            "reflection_age_ms": None if mirror is None else (now_ns - mirror.taken_ns) / 1e6,
             "frame_to_screen_p50_ms": self._latency.percentile_ms(50),
             "frame_to_screen_p95_ms": self._latency.percentile_ms(95),
-            "foreign_reflections": self._programme.foreign,
-            "rejected_messages": self._subscriber.rejected,
         }
 
     def _frames_per_s(self, now_ns: int) -> float | None:

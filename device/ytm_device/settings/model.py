@@ -27,13 +27,22 @@ class CameraSettings(Section):
     """What is seen, and how the camera is held."""
 
     device: Text = None
-    """A camera by its path, a video file, or `demo`; absent: the first camera found."""
+    """A camera by its path, `csi:0`, a video file, or `demo`; absent: the first camera found."""
     exposure: Literal["auto", "locked", "stepped"] = "auto"
     """Who exposes: the camera, nobody once it is found, or the mirror in steps."""
     white_balance: Literal["auto", "locked"] = "auto"
     """Whether the camera may change its white balance while it runs."""
     usb_reset: bool = False
     """Reset the camera's USB port when nothing else brings it back."""
+
+
+class ReflectSettings(Section):
+    """What answers a picture."""
+
+    engines: Literal["auto", "tensorrt", "onnxruntime"] = "auto"
+    """What may run the graphs."""
+    cuda_graph: bool = False
+    """TensorRT records what an answer takes once, and replays that."""
 
 
 class LightSettings(Section):
@@ -97,6 +106,7 @@ class MirrorSettings(Section):
     bundle: Text = None
     """A bundle, folder or `.ytm`; absent: the installed one, else the demo bundle."""
     camera: CameraSettings = CameraSettings()
+    reflect: ReflectSettings = ReflectSettings()
     light: LightSettings = LightSettings()
     presence: PresenceSettings = PresenceSettings()
     sound: SoundSettings = SoundSettings()

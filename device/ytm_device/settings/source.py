@@ -20,6 +20,7 @@ Value = str | int | float | bool
 FLAGS = {
     "bundle": "--bundle",
     "camera.device": "--camera",
+    "reflect.engines": "--engines",
     "sound.pcm": "--pcm",
     "sound.volume_db": "--volume-db",
     "sound.night": "--night",
@@ -55,6 +56,11 @@ class SettingsSource:
     def overlay(self) -> Path:
         """The file of what was changed on site."""
         return self.data / "mirror.toml"
+
+    @property
+    def last_good_bundle(self) -> Path:
+        """Where the services keep a copy of the last bundle that they found good."""
+        return self.data / "last-good-bundle"
 
     def load(self) -> MirrorSettings:
         """Read everything, as a person at a keyboard wants it.
