@@ -5,10 +5,13 @@
     ├── BundleError           a bundle cannot be read, trusted or written
     │   └── NewerSchemaError  it was made by a later version of this project
     ├── MediaError            a video, recording or camera cannot be read
+    ├── TakeoutError          an export of a watch history cannot be read
     ├── DatasetError          a dataset cannot be read or written
     ├── RunError              a training run cannot be continued or read
     ├── EvaluationError       a mirror cannot be measured on a dataset
     ├── ExportError           a graph does not agree with the network it came from
+    ├── EngineError           engines cannot be built, here or on a board
+    ├── ImageError            a flashable image cannot be made
     └── DeviceError           a camera, sound card, screen or engine fails
         ├── CardGoneError     a sound card that was playing has gone
         └── AnswerError       a graph gave what cannot be shown or heard
@@ -37,6 +40,10 @@ class MediaError(YtmError):
     """A video, recording or camera cannot be opened or decoded."""
 
 
+class TakeoutError(YtmError):
+    """An export is missing, damaged, unsafe or holds no watch history."""
+
+
 class DatasetError(YtmError):
     """A dataset is missing, empty or has columns other than expected."""
 
@@ -51,6 +58,14 @@ class EvaluationError(YtmError):
 
 class ExportError(YtmError):
     """A graph disagrees with its source by more than the tolerance."""
+
+
+class EngineError(YtmError):
+    """An engine cannot be built, or gives something other than its graph."""
+
+
+class ImageError(YtmError):
+    """A flashable image cannot be made, or would not start."""
 
 
 class DeviceError(YtmError):

@@ -62,10 +62,11 @@ Environment=ALSA_CONFIG_PATH=/etc/ytm/alsa.conf SDL_VIDEODRIVER=offscreen
 """
 _COMMAND = f"""\
 #!{_VENV}/bin/python3
-from ytm_device.mirror import main
+from {{module}} import main
 
 main()
 """
+_COMMANDS = {"ytm-mirror": "ytm_device.mirror", "ytm-build-engine": "ytm_build.command"}
 
 
 def why_not() -> str | None:
@@ -261,8 +262,9 @@ def _python(venv: Path) -> list[str]:
     (venv / "bin").mkdir()
     for name in ("python", "python3"):
         (venv / "bin" / name).symlink_to(home / "bin" / version)
-    (venv / "bin/ytm-mirror").write_text(_COMMAND)
-    (venv / "bin/ytm-mirror").chmod(0o755)
+    for name, module in _COMMANDS.items():
+        (venv / "bin" / name).write_text(_COMMAND.format(module=module))
+        (venv / "bin" / name).chmod(0o755)
     (venv / "pyvenv.cfg").write_text(f"home = {home}/bin\n")
     packages = venv / "lib" / version / "site-packages"
     packages.mkdir(parents=True)

@@ -57,6 +57,17 @@ StartLimitAction=reboot
 [Service]
 ExecStartPre=
 """
+BUILDING = """\
+[Unit]
+ConditionPathExists=
+ConditionPathExists=/etc/ytm
+StartLimitBurst=99
+[Service]
+ExecStart=
+ExecStart=/opt/ytm/venv/bin/ytm-build-engine --backend onnxruntime
+Environment=PYTHONPATH=/opt/ytm/tree/device:/opt/ytm/tree/model_build OMP_NUM_THREADS=1
+"""
+"""Engines of ONNX Runtime's stand where those for a GPU would, which is not here."""
 CRASHING = """\
 [Service]
 ExecStart=
@@ -309,6 +320,72 @@ def test_only_the_sound_may_be_urgent_and_stay_in_memory(
         pytest.skip("root may not raise limits here (no CAP_SYS_RESOURCE), so neither can systemd")
     sound = sandboxes["sound"]
     assert (sound["real_time"], sound["lock_memory"]) == ("done", "done")
+
+
+@pytest.fixture
+def building(machine: Machine) -> Iterator[Machine]:
+    drop_in = machine.drop_in("ytm-engines.service", BUILDING)
+    yield machine
+    drop_in.unlink()
+    machine.run("systemctl", "daemon-reload")
+
+
+def test_engines_are_built_in_their_own_sandbox_and_answer_while_nobody_stops(
+    building: Machine,
+) -> None:
+    before = building.pids()
+    assert building.status("reflect")["backend"].endswith("(CPU)")
+    building.run("systemctl", "start", "ytm-engines.service")
+    shown = building.show("ytm-engines.service", "ActiveState", "Result", "NRestarts", "Nice")
+    journal = building.journal("ytm-engines.service")
+    assert shown == {
+        "ActiveState": "inactive",
+        "Result": "success",
+        "NRestarts": "0",
+        "Nice": "19",
+    }, journal
+    (folder,) = (building.data / "ytm/engines").glob("[0-9a-f]*")
+    wait_for(lambda: folder.name[:8] in building.status("reflect")["backend"])
+    assert building.pids() == before
+    # They are there: nothing is built again.
+    building.run("systemctl", "start", "ytm-engines.service")
+    assert "are there; nothing to do" in building.journal("ytm-engines.service")
+
+
+def test_without_a_gpu_nothing_is_built(machine: Machine) -> None:
+    if any(Path("/dev").glob("nv*")):
+        pytest.skip("there is a GPU")
+    machine.run("systemctl", "start", "ytm-engines.service")
+    shown = machine.show("ytm-engines.service", "ConditionResult", "ActiveState")
+    assert shown == {"ConditionResult": "no", "ActiveState": "inactive"}
+
+
+def test_another_bundle_is_a_reason_to_build(building: Machine) -> None:
+    def started() -> str:
+        stamp = "InactiveExitTimestampMonotonic"
+        return building.show("ytm-engines.service", stamp)[stamp]
+
+    before = started()
+    building.run("systemctl", "start", "ytm-engines.path")
+    try:
+        (building.data / "ytm/mirror.toml").write_text("")
+        wait_for(lambda: started() != before)
+        wait_for(lambda: state(building, "ytm-engines") == "inactive")
+        before = started()
+        (building.data / "ytm/bundle").mkdir()
+        wait_for(lambda: started() != before)
+    finally:
+        building.run("systemctl", "stop", "ytm-engines.path")
+        shutil.rmtree(building.data / "ytm/bundle", ignore_errors=True)
+        (building.data / "ytm/mirror.toml").unlink()
+
+
+def test_who_builds_engines_is_hardly_exposed(machine: Machine) -> None:
+    limit = f"--threshold={MOST_EXPOSED}"
+    words = ["systemd-analyze", "security", "--no-pager", limit, "ytm-engines.service"]
+    result = machine.try_(*words)
+    assert result.returncode == 0, result.stdout
+    print(result.stdout.splitlines()[-1])
 
 
 def test_a_drop_in_restarts_a_board_on_which_nothing_helped(tmp_path: Path) -> None:

@@ -1,0 +1,180 @@
+#!/usr/bin/env bash
+# Makes a root file system the mirror's: packages of Python, units, users, rules, settings, the door.
+# Run it again and nothing changes. Nothing is downloaded: see --wheels.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: install.sh --wheels DIR [--root DIR] [--bundle DIR] [--ssh-key FILE] [--close]
+
+  --wheels DIR     every Python package as a wheel, the project's own among them, as
+                   `pip wheel --require-hashes` leaves them; built where there are none on the net
+  --root DIR       the root file system to change; / unless given
+  --bundle DIR     the bundle that it plays unless another is put on /data; the demo bundle unless given
+  --ssh-key FILE   the public keys of those who may come in as root
+  --close          an image: what only building needed is removed, and so is what two images would
+                   have in common by mistake (host keys, machine id, random seed, caches)
+
+The system packages of provisioning/appliance/packages.txt have to be there.
+TEXT
+}
+
+readonly HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly VENV=/opt/ytm/venv
+readonly ENABLED=(ytm.target ytm-reflect.service ytm-sound.service ytm-screen.service
+  ytm-usb-reset.path ytm-data.service ytm-door.service ytm-boots.service ytm-settled.timer)
+# Nobody logs in at a console, and nothing looks for news or calls anybody.
+readonly MASKED=(getty.target getty@.service autovt@.service serial-getty@.service console-getty.service
+  container-getty@.service ctrl-alt-del.target debug-shell.service emergency.service rescue.service
+  systemd-timesyncd.service systemd-resolved.service systemd-networkd-wait-online.service
+  apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service
+  fstrim.timer man-db.timer motd-news.timer systemd-tmpfiles-clean.timer
+  avahi-daemon.service avahi-daemon.socket bluetooth.service ModemManager.service wpa_supplicant.service
+  NetworkManager-wait-online.service rpcbind.service rpcbind.socket
+  nvgetty.service nv-l4t-usb-device-mode.service nv-l4t-usb-device-mode-runtime.service
+  nv-l4t-bootloader-config.service
+  systemd-rfkill.service systemd-rfkill.socket systemd-pstore.service
+  sleep.target suspend.target hibernate.target hybrid-sleep.target
+  keyboard-setup.service console-setup.service)
+
+root=/ wheels='' bundle='' ssh_key='' close=no
+
+say() { echo "install: $*"; }
+fail() {
+  echo "install: error: $*" >&2
+  exit "${2:-1}"
+}
+
+arguments() {
+  while [ $# -gt 0 ]; do
+    case $1 in
+      -h | --help) usage && exit 0 ;;
+      --close) close=yes && shift && continue ;;
+      --root | --wheels | --bundle | --ssh-key)
+        [ $# -gt 1 ] || { usage >&2 && exit 2; } ;;
+      *) usage >&2 && exit 2 ;;
+    esac
+    case $1 in
+      --root) root=$(realpath -- "$2") ;;
+      --wheels) wheels=$(realpath -- "$2") ;;
+      --bundle) bundle=$(realpath -- "$2") ;;
+      --ssh-key) ssh_key=$(realpath -- "$2") ;;
+    esac
+    shift 2
+  done
+  [ "$(id -u)" = 0 ] || fail "only root can install; try again with sudo"
+  [ -n "$wheels" ] || { usage >&2 && exit 2; }
+}
+
+# In the root file system, whichever it is.
+inside() {
+  if [ "$root" = / ]; then "$@"; else chroot "$root" "$@"; fi
+}
+
+packages() {
+  awk -v scope="$1" '!/^#/ && NF && ((NF == 1 && scope == "") || $2 == scope) { print $1 }' \
+    "$HERE/appliance/packages.txt"
+}
+
+check() {
+  [ -d "$root/etc" ] && [ -d "$root/usr" ] || fail "$root: is no root file system"
+  ls "$wheels"/youtube_mirror-*.whl >/dev/null 2>&1 ||
+    fail "$wheels: holds no youtube_mirror-*.whl; make it with: pip wheel --no-deps -w $wheels ."
+  local missing
+  missing=$(comm -23 <(packages "" | sort) <(inside dpkg-query -W \
+    -f '${db:Status-Status} ${Package}\n' | awk '$1 == "installed" { print $2 }' | sort))
+  [ -z "$missing" ] || fail "$root: lacks the packages" $missing "; install them first"
+  if [ -n "$bundle" ]; then
+    [ -f "$bundle/SHA256SUMS" ] || fail "$bundle: is no bundle (a folder with SHA256SUMS)"
+  fi
+  if [ -n "$ssh_key" ]; then
+    ssh-keygen -l -f "$ssh_key" >/dev/null 2>&1 || fail "$ssh_key: holds no public key"
+    ! grep -q 'PRIVATE KEY' "$ssh_key" || fail "$ssh_key: is a private key; give the .pub file"
+  fi
+}
+
+# The environment that was there comes back if the new one cannot be made.
+install_python() {
+  local stamp=$root$VENV/wheels.sha256 key
+  key=$(cd "$wheels" && sha256sum -- *.whl | sha256sum)
+  if grep -qsxF "$key" "$stamp"; then
+    return
+  fi
+  say "Python packages: $(find "$wheels" -name '*.whl' | wc -l)"
+  mkdir -p "$root/opt/ytm"
+  rm -rf "${root:?}$VENV.old"
+  [ ! -d "$root$VENV" ] || mv "$root$VENV" "$root$VENV.old"
+  trap 'rm -rf "${root:?}$VENV" "${root:?}/opt/ytm/wheels"; [ ! -d "$root$VENV.old" ] || mv "$root$VENV.old" "$root$VENV"' EXIT
+  inside python3 -m venv "$VENV"
+  cp -r "$wheels" "$root/opt/ytm/wheels"
+  inside env PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore \
+    sh -c "$VENV/bin/python -m pip install --quiet --no-index --no-deps /opt/ytm/wheels/*.whl"
+  # Nothing is installed at the gallery; pip stays behind.
+  inside "$VENV/bin/python" -m pip --quiet uninstall --yes pip setuptools 2>/dev/null
+  inside "$VENV/bin/python" -m compileall -q "$VENV/lib" || true
+  rm -rf "${root:?}/opt/ytm/wheels"
+  echo "$key" >"$stamp"
+  trap - EXIT
+  rm -rf "${root:?}$VENV.old"
+}
+
+install_files() {
+  cp -r --no-preserve=mode,ownership,timestamps "$HERE/appliance/etc" "$HERE/appliance/opt" "$root/"
+  chmod 755 "$root"/opt/ytm/libexec/*
+  install -d "$root/etc/ytm" "$root/etc/sysusers.d" "$root/etc/tmpfiles.d"
+  install -m 644 "$HERE"/units/* "$root/etc/systemd/system/"
+  install -m 644 "$HERE"/sysusers.d/* "$root/etc/sysusers.d/"
+  install -m 644 "$HERE"/tmpfiles.d/* "$root/etc/tmpfiles.d/"
+  if [ -n "$bundle" ]; then
+    rm -rf "${root:?}/opt/ytm/bundle.next"
+    cp -r --no-preserve=mode,ownership "$bundle" "$root/opt/ytm/bundle.next"
+    rm -rf "${root:?}/opt/ytm/bundle"
+    mv "$root/opt/ytm/bundle.next" "$root/opt/ytm/bundle"
+  fi
+  install -m 644 "$HERE/mirror.toml" "$root/etc/ytm/mirror.toml"
+  if [ -n "$ssh_key" ]; then
+    install -m 600 "$ssh_key" "$root/etc/ytm/authorized_keys"
+  fi
+  # Where the partition for what lasts is mounted; empty, and nobody's, while it is not.
+  install -d -m 555 "$root/data" "$root/boot/ytm"
+}
+
+install_users() {
+  inside systemd-sysusers
+  # No password opens anything, and there is no shell but root's.
+  inside usermod --password '*' root
+}
+
+install_units() {
+  systemctl --quiet --root="$root" mask "${MASKED[@]}"
+  systemctl --quiet --root="$root" enable "${ENABLED[@]}" ssh.service systemd-networkd.service
+  systemctl --quiet --root="$root" disable ssh.socket 2>/dev/null || true
+  systemctl --quiet --root="$root" set-default multi-user.target
+}
+
+close_image() {
+  local unwanted
+  unwanted=$( (packages build
+    inside dpkg-query -W -f '${Package}\n' | grep -E '^(gcc|cpp|g\+\+)-[0-9]+$|^binutils|-dev$') | tr '\n' ' ')
+  say "removing what only building needed"
+  # shellcheck disable=SC2086
+  inside env DEBIAN_FRONTEND=noninteractive apt-get purge --yes --quiet --auto-remove $unwanted >/dev/null
+  inside apt-get clean
+  rm -rf "${root:?}"/var/lib/apt/lists/* "${root:?}"/var/cache/* "${root:?}"/var/log/* "${root:?}"/tmp/* \
+    "${root:?}"/usr/share/doc/* "${root:?}"/usr/share/man/* "${root:?}"/usr/share/locale/* \
+    "${root:?}"/root/.cache
+  rm -f "$root"/etc/ssh/ssh_host_* "$root"/var/lib/systemd/random-seed "$root"/var/lib/dbus/machine-id \
+    "$root"/etc/hostname "$root"/etc/resolv.conf
+  # Made anew, in memory, at each start: a board has no identity that two of them could share.
+  : >"$root/etc/machine-id"
+  echo mirror >"$root/etc/hostname"
+}
+
+arguments "$@"
+check
+install_python
+install_files
+install_users
+install_units
+[ "$close" = no ] || close_image
+say "done: $root"
