@@ -22,7 +22,7 @@ TEXT
 readonly HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly VENV=/opt/ytm/venv
 readonly ENABLED=(ytm.target ytm-reflect.service ytm-sound.service ytm-screen.service
-  ytm-usb-reset.path ytm-data.service ytm-door.service ytm-boots.service ytm-settled.timer)
+  ytm-usb-reset.path ytm-engines.path ytm-engines.service ytm-data.service ytm-door.service ytm-boots.service ytm-settled.timer)
 # Nobody logs in at a console, and nothing looks for news or calls anybody.
 readonly MASKED=(getty.target getty@.service autovt@.service serial-getty@.service console-getty.service
   container-getty@.service ctrl-alt-del.target debug-shell.service emergency.service rescue.service

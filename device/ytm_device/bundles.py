@@ -20,6 +20,8 @@ from ytm_device.status import Value
 
 DATA = Path("/data/ytm")
 """Where a board keeps what must last."""
+FLASHED = Path("/opt/ytm/bundle")
+"""The bundle that an image was made with, on a root that nothing is written to."""
 DEMO_BUNDLE = Path(__file__).parent / "demo_bundle"
 NOTICE_S = 5.0
 """Least time between noticing another bundle and playing it, in which every service judges it.
@@ -38,10 +40,10 @@ _ERRORS = (BundleError, DeviceError, OSError)
 _Loaded = TypeVar("_Loaded")
 
 
-def default_bundle(data: Path = DATA) -> Path:
-    """The bundle installed in `data`, else the demo bundle that ships."""
-    installed = data / "bundle"
-    return installed if installed.exists() else DEMO_BUNDLE
+def default_bundle(data: Path = DATA, flashed: Path = FLASHED) -> Path:
+    """The bundle installed in `data`, else the one that was flashed, else the demo bundle."""
+    candidates = (data / "bundle", flashed)
+    return next((bundle for bundle in candidates if bundle.exists()), DEMO_BUNDLE)
 
 
 @dataclass

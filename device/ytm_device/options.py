@@ -51,7 +51,7 @@ class Options:
 
     def _check_verb(self) -> None:
         belongs = {
-            **dict.fromkeys(self._typed("camera"), (None, REFLECT)),
+            **dict.fromkeys(self._typed("camera", "reflect"), (None, REFLECT)),
             **dict.fromkeys(self._typed("sound"), (None, SOUND)),
             **dict.fromkeys(self._typed("screen"), (None, SCREEN)),
             **({"--headless": (None, SOUND, SCREEN)} if self.headless else {}),
@@ -66,7 +66,10 @@ class Options:
     def _check_record(self) -> None:
         if self.record is None:
             return
-        shown = [*(["--headless"] if self.headless else []), *self._typed("screen", "sound.pcm")]
+        shown = [
+            *(["--headless"] if self.headless else []),
+            *self._typed("reflect", "screen", "sound.pcm"),
+        ]
         if shown:
             raise UsageError(f"--record: not with {', '.join(shown)}; leave it out")
         if flags := self._typed("sound"):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ytm_bundle import archive, checksums
 from ytm_bundle.errors import BundleError
 from ytm_bundle.files import replacing, replacing_folder
-from ytm_bundle.manifest import GRAPH_NAMES, GRAPH_OUTPUTS, GraphName, Manifest, read_manifest
+from ytm_bundle.manifest import NEXT, PHASORS, GraphName, Manifest, TensorSpec, read_manifest
 
 MANIFEST_NAME = "manifest.json"
 MEL_NAME = "mel.npz"
@@ -55,7 +55,10 @@ class Golden:
     """Inputs of one graph and the outputs that float32 gave for them; batch first."""
 
     inputs: dict[str, Array]
+    """By name, the state included."""
     output: Array
+    next_state: dict[str, Array] = field(default_factory=dict)
+    """By the outputs' names; without `PHASORS`."""
 
 
 @dataclass(frozen=True)
@@ -118,16 +121,19 @@ class Bundle:
         """Read the golden vectors of a graph."""
         graph = self.manifest.graphs[name]
         with _arrays(self.folder / GOLDEN_NAME) as arrays:
+
+            def take(key: str, tensor: TensorSpec) -> Array:
+                return arrays.take(f"{name}.{key}", np.float32, (None, *tensor.shape))
+
+            given = (*graph.inputs, *graph.state)
             inputs: dict[str, Array] = {
-                tensor.name: arrays.take(
-                    f"{name}.in.{tensor.name}", np.float32, (None, *tensor.shape)
-                )
-                for tensor in graph.inputs
+                tensor.name: take(f"in.{tensor.name}", tensor) for tensor in given
             }
-            output = arrays.take(
-                f"{name}.out.{GRAPH_OUTPUTS[name]}", np.float32, (None, *graph.output.shape)
-            )
-        return Golden(inputs, output)
+            output = take(f"out.{graph.output.name}", graph.output)
+            compared = (tensor for tensor in graph.state if tensor.name != PHASORS)
+            states = {f"{NEXT}{tensor.name}": tensor for tensor in compared}
+            next_state = {key: take(f"out.{key}", tensor) for key, tensor in states.items()}
+        return Golden(inputs, output, next_state)
 
 
 class _Arrays:
@@ -189,7 +195,7 @@ def _verified(folder: Path) -> Bundle:
     identity = checksums.check_sums(folder)
     manifest = read_manifest(folder / MANIFEST_NAME)
     bundle = Bundle(folder, identity, manifest)
-    needed = [bundle.graph_path(name) for name in GRAPH_NAMES]
+    needed = [bundle.graph_path(name) for name in manifest.graphs]
     for path in (*needed, *(folder / name for name in (MEL_NAME, REPLAY_NAME, GOLDEN_NAME))):
         if not path.is_file():
             raise BundleError(f"{path}: missing from the bundle; build the bundle again")

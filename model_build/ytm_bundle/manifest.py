@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ytm_bundle.errors import BundleError, NewerSchemaError
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
+"""1: without the optional graph `inverter`, and otherwise the same."""
 MAX_MANIFEST_BYTES = 16 << 20
 """Room for the marks of some 300,000 segments."""
 
@@ -23,8 +24,12 @@ GraphName = Literal[
     "image_decoder",
     "sound_encoder",
     "sound_decoder",
+    "inverter",
 ]
-GRAPH_NAMES: tuple[GraphName, ...] = get_args(GraphName)
+INVERTER: GraphName = "inverter"
+"""The one graph that a bundle may lack: a hop of its streamed sound, for machines with a GPU."""
+GRAPH_NAMES: tuple[GraphName, ...] = tuple(name for name in get_args(GraphName) if name != INVERTER)
+"""Those that no bundle lacks."""
 GRAPH_OUTPUTS: dict[GraphName, str] = {
     "image_encoder": "latent",
     "image_to_sound": "latent",
@@ -32,7 +37,16 @@ GRAPH_OUTPUTS: dict[GraphName, str] = {
     "image_decoder": "image",
     "sound_encoder": "latent",
     "sound_decoder": "mel",
+    "inverter": "hop",
 }
+PHASORS = "phasors"
+"""The state that no two machines agree on: where next to nothing sounds, rounding turns a phase."""
+INVERTER_STATE = ("recent", PHASORS, "past")
+NEXT = "next_"
+"""Before the name of a state, that of the output that takes its place in the next run."""
+STREAM_OVERLAP = 4
+"""Frames of a stream that cover a sample. With two, no number of iterations removes the beat of the
+hop."""
 
 Array = npt.NDArray[np.float32]
 Mark = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
@@ -133,12 +147,30 @@ class SoundSpec(Spec):
     def why_not_streamed(self) -> str | None:
         """What keeps a `StreamInversion` from playing this sound; None if nothing does."""
         power_of_two = self.n_fft & (self.n_fft - 1) == 0
-        if self.n_fft in (2 * self.hop, 4 * self.hop) and power_of_two:
+        if STREAM_OVERLAP * self.hop in (self.n_fft, 2 * self.n_fft) and power_of_two:
             return None
         return (
             f"hop {self.hop} cannot be streamed with n_fft {self.n_fft}; it must be a half or a"
             " quarter of it, and n_fft a power of two"
         )
+
+    def streamed_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes, without batch, of what the graph `inverter` takes and gives; else empty.
+
+        `power`: mel power of the newest frame, >= 0, finite; `hop`: samples. As `state`: `recent`,
+        the mel power of the frames that are not finished, the newest last; `phasors`, theirs, real
+        and imaginary part, of length 1; `past`, samples that finished frames have begun.
+        """
+        if not isinstance(self.inversion, StreamInversion):
+            return {}
+        frames, hop = self.inversion.look_ahead_frames + 1, self.n_fft // STREAM_OVERLAP
+        return {
+            "power": (self.n_mels,),
+            "hop": (hop,),
+            "recent": (frames, self.n_mels),
+            "phasors": (frames, 2, self.bins),
+            "past": (self.n_fft + (frames - 1) * hop,),
+        }
 
     @property
     def bins(self) -> int:
@@ -164,9 +196,12 @@ class SoundSpec(Spec):
 
 
 class TensorSpec(Spec):
-    """One input or output of a graph: float32, with a free batch axis before `shape`."""
+    """One input or output of a graph: float32, with a batch axis before `shape`.
 
-    name: Literal["image", "mel", "latent", "noise"]
+    The batch is free; that of the graph `inverter` is 1.
+    """
+
+    name: Literal["image", "mel", "latent", "noise", "power", "hop", "recent", "phasors", "past"]
     shape: tuple[PositiveInt, ...]
     """Shape without the batch axis."""
 
@@ -176,6 +211,8 @@ class GraphSpec(Spec):
 
     inputs: tuple[TensorSpec, ...]
     output: TensorSpec
+    state: tuple[TensorSpec, ...] = ()
+    """What a run hands to the next: further inputs, and outputs whose names begin with `NEXT`."""
     tolerance: Annotated[float, Field(gt=0, le=0.1)]
     """Largest allowed relative L2 distance from the expected output on the golden inputs."""
 
@@ -201,7 +238,7 @@ class Source(Spec):
 class Manifest(Spec):
     """Everything a device must know about a bundle."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$")]
     preset: str
     latent_size: Annotated[int, Field(ge=1, le=4096)]
@@ -232,7 +269,7 @@ class Manifest(Spec):
         return self
 
     def _check_graph(self, name: GraphName, graph: GraphSpec) -> None:
-        for tensor in (*graph.inputs, graph.output):
+        for tensor in (*graph.inputs, graph.output, *graph.state):
             if tensor.shape != self.tensor_shape(tensor.name):
                 raise ValueError(
                     f"graphs.{name}.{tensor.name} has shape {tensor.shape}; the specs say"
@@ -244,15 +281,19 @@ class Manifest(Spec):
                 f"graphs.{name} goes from {sorted(names)} to {graph.output.name}, which no device"
                 " understands"
             )
+        kept = tuple(tensor.name for tensor in graph.state)
+        if kept != (INVERTER_STATE if name == INVERTER else ()):
+            raise ValueError(f"graphs.{name} keeps {list(kept)}, which no device understands")
 
-    def tensor_shape(self, name: str) -> tuple[int, ...]:
-        """Shape, without batch, of the tensor called `name` in any graph."""
-        return {
+    def tensor_shape(self, name: str) -> tuple[int, ...] | None:
+        """Shape, without batch, of the tensor called `name` in any graph; None: it has none."""
+        shapes: dict[str, tuple[int, ...]] = {
             "image": (3, self.image.height, self.image.width),
             "mel": self.sound.mel_shape,
             "latent": (self.latent_size,),
             "noise": (self.latent_size,),
-        }[name]
+        }
+        return (shapes | self.sound.streamed_shapes()).get(name)
 
 
 def _associator_inputs(own: str) -> list[set[str]]:
@@ -267,6 +308,7 @@ _ALLOWED_INPUTS: dict[GraphName, list[set[str]]] = {
     "image_decoder": [{"latent"}],
     "sound_encoder": [{"mel"}],
     "sound_decoder": [{"latent"}],
+    "inverter": [{"power"}],
 }
 
 

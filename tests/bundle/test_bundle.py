@@ -31,6 +31,13 @@ def test_bundle_opens_with_all_its_parts(bundle):
     assert len(opened.id) == 64
 
 
+def test_a_graph_that_the_manifest_states_must_be_there(bundle):
+    (bundle / "graphs/image_decoder.onnx").unlink()
+    write_sums(bundle)
+    with pytest.raises(BundleError, match=r"image_decoder\.onnx: missing"), open_bundle(bundle):
+        pass
+
+
 def test_file_and_folder_are_the_same_bundle(bundle, tmp_path):
     archive = tmp_path / "bundle.ytm"
     pack(bundle, archive)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from ytm_bundle.bundle import open_bundle
 from ytm_bundle.errors import BundleError, NewerSchemaError
 from ytm_bundle.manifest import (
+    INVERTER,
     MAX_MANIFEST_BYTES,
     GrainInversion,
     SoundSpec,
@@ -99,7 +100,8 @@ def test_marks_of_what_was_learned_may_be_absent(manifest):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda m: m.update(schema_version=2), "schema_version is 2.*update youtube-mirror"),
+        (lambda m: m.update(schema_version=3), "schema_version is 3.*update youtube-mirror"),
+        (lambda m: m.update(schema_version=0), "schema_version"),
         (lambda m: m.update(schema_version="1"), "schema_version"),
         (lambda m: m.pop("image"), "image: Field required"),
         (lambda m: m["image"].update(width=8), "image.width: .*'8'"),
@@ -114,6 +116,65 @@ def test_marks_of_what_was_learned_may_be_absent(manifest):
 def test_spoilt_manifest_is_refused_by_key(manifest, spoil, words):
     data = json.loads(manifest.read_text())
     spoil(data)
+    manifest.write_text(json.dumps(data))
+    with pytest.raises(BundleError, match=words):
+        read_manifest(manifest)
+
+
+def test_a_manifest_of_the_first_version_is_read_as_it_was(manifest):
+    data = json.loads(manifest.read_text())
+    for graph in data["graphs"].values():
+        del graph["state"]
+    manifest.write_text(json.dumps({**data, "schema_version": 1}))
+    read = read_manifest(manifest)
+    assert read.schema_version == 1
+    assert INVERTER not in read.graphs
+
+
+def _streamed(data):
+    """A manifest with a streamed sound, and the graph that streams it."""
+    sound = data["sound"]
+    sound.update(inversion=STREAM, n_fft=256, hop=64, n_mels=16)
+    shapes = {"power": [16], "recent": [2, 16], "phasors": [2, 2, 129], "past": [320]}
+    recent, phasors, past = (
+        {"name": name, "shape": shapes[name]} for name in ("recent", "phasors", "past")
+    )
+    data["graphs"][INVERTER] = {
+        "inputs": [{"name": "power", "shape": shapes["power"]}],
+        "output": {"name": "hop", "shape": [64]},
+        "state": [recent, phasors, past],
+        "tolerance": 5e-3,
+    }
+    return data["graphs"][INVERTER]
+
+
+def test_the_graph_of_a_streamed_sound_may_be_there(manifest):
+    data = json.loads(manifest.read_text())
+    _streamed(data)
+    manifest.write_text(json.dumps(data))
+    shapes = {each.name: each.shape for each in read_manifest(manifest).graphs[INVERTER].state}
+    assert shapes == {"recent": (2, 16), "phasors": (2, 2, 129), "past": (320,)}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda m, g: g["state"].pop(), "graphs.inverter keeps"),
+        (lambda m, g: g.update(state=[]), "graphs.inverter keeps"),
+        (lambda m, g: g["state"].reverse(), "graphs.inverter keeps"),
+        (lambda m, g: g["state"][0].update(shape=[3, 16]), "recent has shape"),
+        (lambda m, g: g["state"][0].update(name="memory"), "state.0.name"),
+        (lambda m, g: g["output"].update(shape=[128]), "hop has shape"),
+        (lambda m, g: g["inputs"].clear(), "no device understands"),
+        (lambda m, g: m["graphs"]["image_encoder"].update(state=g["state"]), "image_encoder keeps"),
+        (lambda m, g: m["sound"].update(inversion={"kind": "grains", "frames": 5, "iterations": 2}),
+         "power has shape"),
+        (lambda m, g: m["sound"]["inversion"].update(look_ahead_frames=2), "recent has shape"),
+    ],
+)  # fmt: skip
+def test_a_spoilt_inverter_is_refused_by_key(manifest, spoil, words):
+    data = json.loads(manifest.read_text())
+    spoil(data, _streamed(data))
     manifest.write_text(json.dumps(data))
     with pytest.raises(BundleError, match=words):
         read_manifest(manifest)

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from built_engines import write_graph_with_state
 from waiting import HANG_S
 from ytm_bundle.bundle import Bundle
 from ytm_bundle.errors import DeviceError
-from ytm_device.engines.onnx import OnnxEngine
+from ytm_device.engines.onnx import OnnxEngine, optimised
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no graph\n" * 9, bytes(100)])
@@ -49,6 +50,30 @@ def test_a_batch_is_run_as_its_rows_are(tiny_bundle: Bundle) -> None:
     images = np.random.default_rng(1).random((3, 3, 32, 32), np.float32)
     rows = [engine.run(image=image[None])[0] for image in images]
     assert np.allclose(engine.run(image=images), rows, atol=1e-6)
+    engine.close()
+
+
+def test_an_engine_made_of_a_graph_gives_the_same(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    made = tmp_path / "image_encoder.engine"
+    made.write_bytes(optimised(tiny_bundle.graph_path("image_encoder")))
+    golden = tiny_bundle.golden("image_encoder")
+    engine = OnnxEngine(made)
+    assert engine.inputs == ("image",)
+    assert np.allclose(engine.run(**golden.inputs), golden.output, atol=1e-6)
+    engine.close()
+    with pytest.raises(DeviceError, match=r"none\.onnx: ONNX Runtime cannot load"):
+        optimised(tmp_path / "none.onnx")
+
+
+def test_several_outputs_have_their_names(tmp_path: Path) -> None:
+    write_graph_with_state(tmp_path / "inverter.onnx")
+    engine = OnnxEngine(tmp_path / "inverter.onnx")
+    past = np.ones((1, 2, 3), np.float32)
+    for turn in range(3):
+        found = engine.run_all(power=np.full((1, 4), 5, np.float32), past=past)
+        assert list(found) == ["hop", "next_past"]
+        assert (found["hop"] == 5 + 6 * 2**turn).all()
+        past = found["next_past"]
     engine.close()
 
 

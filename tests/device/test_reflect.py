@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from built_engines import build_engines
 from small_videos import moving
 from waiting import wait_for
 from ytm_bundle.bundle import open_bundle
@@ -222,7 +223,6 @@ def test_only_bad_answers_are_an_error_after_a_while(tiny_bundle_path, tmp_path,
     def spoiled(self, frame, presence=True, since_ns=0):
         raise AnswerError("sound_decoder: its answer is not finite")
 
-    monkeypatch.setattr(service, "working_mind", Reflector)
     monkeypatch.setattr(Reflector, "reflect", spoiled)
     monkeypatch.setattr(service, "ONLY_BAD_S", 0.5)
     with pytest.raises(DeviceError, match=r"not finite; nothing else for 0\.5 s"):
@@ -241,6 +241,32 @@ def test_it_rests_in_closed_hours_and_opens_again(tiny_bundle_path, tmp_path, mo
         assert later["progress_ns"] > resting["progress_ns"]
         hours["open"] = True
         status_when(tmp_path, lambda status: status["reflections"] > resting["reflections"])
+
+
+def test_engines_that_come_answer_from_the_next_frame_on(tiny_bundle, tiny_bundle_path, tmp_path):
+    with running(settings(tmp_path, "demo", tiny_bundle_path), tmp_path):
+        before = status_when(tmp_path, lambda status: status["reflections"] > 3)
+        assert before["backend"].endswith("(CPU)")
+        assert before["backend_why"]
+        assert before["engine_key"] is None
+        folder = build_engines(tiny_bundle, tmp_path / "engines")
+        after = status_when(tmp_path, lambda status: ", engines " in status["backend"])
+        later = status_when(tmp_path, lambda each: each["reflections"] > after["reflections"])
+    assert later["engine_key"].startswith(folder.name)
+    assert later["backend_why"] == f"built for this machine: {folder}"[: service.MAX_WHY]
+    assert (later["problem"], later["bad_answers"]) == (None, 0)
+
+
+def test_a_mind_that_is_too_slow_leaves_the_replay_on_and_says_so(
+    tiny_bundle_path, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("ytm_device.engines.choice.FRAME_S", 0.0)
+    with running(settings(tmp_path, "demo", tiny_bundle_path), tmp_path):
+        status = status_when(tmp_path, lambda status: status["problem"])
+        later = status_when(tmp_path, lambda each: each["progress_ns"] > status["progress_ns"])
+    assert "ms for a picture, more than" in status["problem"]
+    assert status["backend"] == "none"
+    assert later["reflections"] == 0
 
 
 def test_nothing_of_a_visitor_is_left_in_the_run_folder(tiny_bundle_path, tmp_path):

@@ -15,6 +15,8 @@ class Engine(Protocol):
 
     backend: str
     """Name and version of what runs it, for the log and the status."""
+    inputs: tuple[str, ...]
+    """Names of what it takes, as in the manifest."""
 
     def run(self, **inputs: Tensor) -> Tensor:
         """Run once on inputs named as in the manifest, float32, batch first.
@@ -24,6 +26,14 @@ class Engine(Protocol):
 
         Raises:
             DeviceError: the graph cannot be run, or an input has the wrong name or shape.
+        """
+        ...
+
+    def run_all(self, **inputs: Tensor) -> dict[str, Tensor]:
+        """Run once, like `run`, a graph that may have several outputs.
+
+        Returns:
+            Each output under its name in the graph's file.
         """
         ...
 

@@ -6,20 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ytm_bundle.bundle import Bundle
-from ytm_bundle.errors import AnswerError
-from ytm_bundle.manifest import GraphName
-from ytm_device.engines.engine import Engine, Tensor
-from ytm_device.engines.onnx import OnnxEngine
+from ytm_device.engines.engine import Tensor
+from ytm_device.engines.mind import ANSWERING, Mind, OnnxMind, check_finite
 from ytm_device.frame import Frame, Reflection
 from ytm_device.owner import Owner
 from ytm_device.reflecting.movement import Movement
-
-_GRAPHS: tuple[GraphName, ...] = (
-    "image_encoder",
-    "image_decoder",
-    "image_to_sound",
-    "sound_decoder",
-)
 
 
 def encoder_input(pixels: npt.NDArray[np.uint8]) -> Tensor:
@@ -35,31 +26,31 @@ def picture(image: Tensor) -> npt.NDArray[np.uint8]:
 
 
 class Reflector(Owner):
-    """The four graphs that answer a picture. Made, used and closed in one thread."""
+    """Answers pictures by a mind. Made, used and closed in one thread."""
 
-    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
-        """Load the graphs of `bundle`, each to be run on `threads` threads.
+    def __init__(self, bundle: Bundle, mind: Mind | None = None) -> None:
+        """Answer as `bundle` says.
+
+        Args:
+            bundle: what it plays.
+            mind: runs its graphs, and is closed with this; without one, ONNX Runtime does.
 
         Raises:
             DeviceError: a graph cannot be loaded.
         """
         self._bundle_id = bundle.id
-        self._inputs = {tensor.name for tensor in bundle.manifest.graphs["image_to_sound"].inputs}
         self._noise = np.zeros((1, bundle.manifest.latent_size), np.float32)
-        self._engines: dict[GraphName, Engine] = {
-            name: OnnxEngine(bundle.graph_path(name), threads) for name in _GRAPHS
-        }
         self._movement = Movement(bundle.manifest.sudden_change)
+        self._mind = mind or OnnxMind({name: bundle.graph_path(name) for name in ANSWERING})
 
     def close(self) -> None:
         """Release the graphs."""
-        for engine in self._engines.values():
-            engine.close()
+        self._mind.close()
 
     @property
     def backend(self) -> str:
         """What runs the graphs, for the log and the status."""
-        return self._engines["image_encoder"].backend
+        return self._mind.backend
 
     def reflect(self, frame: Frame, presence: bool = True, since_ns: int = 0) -> Reflection:
         """Answer `frame`, whose picture has the size that the manifest says.
@@ -76,25 +67,15 @@ class Reflector(Owner):
             AnswerError: an answer is not finite.
             DeviceError: a graph cannot be run.
         """
-        image = encoder_input(frame.pixels)
-        latent = self._engines["image_encoder"].run(image=image)
-        offered = {"latent": latent, "image": image, "noise": self._noise}
-        wanted = {name: offered[name] for name in self._inputs}
-        sound = self._engines["image_to_sound"].run(**wanted)
-        answer = {
-            "sound_decoder": self._engines["sound_decoder"].run(latent=sound),
-            "image_decoder": self._engines["image_decoder"].run(latent=latent),
-        }
-        for name, values in answer.items():
-            if not np.isfinite(values).all():
-                raise AnswerError(f"{name}: its answer is not finite; it is not shown")
+        answer = self._mind.answer(encoder_input(frame.pixels), self._noise)
+        check_finite(answer)
         return Reflection(
-            image=picture(answer["image_decoder"]),
-            mel=np.clip(answer["sound_decoder"][0], 0, 1),
+            image=picture(answer.image),
+            mel=np.clip(answer.mel[0], 0, 1),
             presence=presence,
             presence_since_ns=since_ns,
             taken_ns=frame.taken_ns,
             sequence=frame.sequence,
             bundle_id=self._bundle_id,
-            moved_ns=self._movement.moved_ns(latent[0].copy(), frame.taken_ns),
+            moved_ns=self._movement.moved_ns(answer.latent[0], frame.taken_ns),
         )

@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ytm_bundle.bundle import Bundle
 from ytm_bundle.errors import AnswerError, DeviceError
 from ytm_device.attendant import Attendant
 from ytm_device.bundles import BundleKeeper
@@ -15,9 +14,9 @@ from ytm_device.bus.channel import Publisher
 from ytm_device.camera.steady import SteadyCamera
 from ytm_device.frame import Frame
 from ytm_device.reflecting.looking import ExposureSteps, camera_for
-from ytm_device.reflecting.reflector import Reflector
 from ytm_device.reflecting.seeing import Seeing
 from ytm_device.reflecting.statistics import ReflectStatistics
+from ytm_device.reflecting.working import Working, wish_of
 from ytm_device.run_dirs import endpoint
 from ytm_device.settings.source import SettingsSource
 from ytm_device.status import Value
@@ -25,6 +24,8 @@ from ytm_device.status import Value
 SERVICE = "reflect"
 ONLY_BAD_S = 10.0
 """A mind that gives nothing but bad answers for so long is started anew."""
+MAX_WHY = 200
+"""Characters of why it is this backend."""
 _TURN_S = 0.25
 _NS_PER_S = 1_000_000_000
 
@@ -49,7 +50,11 @@ def run(
     """
     with (
         Attendant(SERVICE, run_dir, source, time.monotonic_ns()) as attendant,
-        BundleKeeper(attendant.bundle_path, working_mind) as keeper,
+        BundleKeeper(
+            attendant.bundle_path,
+            lambda bundle: Working(bundle, wish_of(attendant.settings), source.data, run_dir),
+            attendant.last_good_bundle,
+        ) as keeper,
         Publisher(endpoint(run_dir)) as publisher,
     ):
         service = _Service(attendant, keeper, publisher, stop, Seeing(attendant.settings))
@@ -62,28 +67,12 @@ def run(
                 service.look_out(keeper.loaded, camera)
 
 
-def working_mind(bundle: Bundle) -> Reflector:
-    """The graphs of `bundle`, which have answered one of its own pictures.
-
-    Raises:
-        BundleError: its pictures cannot be read.
-        DeviceError: a graph cannot be loaded or run, or its answer is not finite.
-    """
-    reflector = Reflector(bundle)
-    try:
-        reflector.reflect(Frame(bundle.replay().images[0], 0, 0, "replay"))
-    except DeviceError:
-        reflector.close()
-        raise
-    return reflector
-
-
 @dataclass
 class _Service:
     """Everything that lasts as long as the service."""
 
     attendant: Attendant
-    keeper: BundleKeeper[Reflector]
+    keeper: BundleKeeper[Working]
     publisher: Publisher
     stop: threading.Event
     seeing: Seeing
@@ -92,7 +81,7 @@ class _Service:
     bad_answers: int = 0
     """Frames whose answer was not finite."""
 
-    def look_out(self, reflector: Reflector, camera: SteadyCamera) -> None:
+    def look_out(self, working: Working, camera: SteadyCamera) -> None:
         """Answer what `camera` sees until it or the mind must be another, or until closed."""
         opened_for = self.attendant.settings.camera
         good_ns = time.monotonic_ns()
@@ -100,7 +89,7 @@ class _Service:
         while not self.stop.is_set():
             frame = camera.next_frame(_TURN_S)
             now_ns = time.monotonic_ns()
-            problem = None if frame is None else self._answer(frame, reflector, camera)
+            problem = None if frame is None else self._answer(frame, working, camera)
             if problem is None:
                 good_ns = now_ns
             elif now_ns - good_ns > ONLY_BAD_S * _NS_PER_S:
@@ -109,6 +98,7 @@ class _Service:
                 self.attendant.finished(now_ns)
             self.attendant.turn(now_ns)
             self.seeing.apply(self.attendant.settings)
+            working.mind.look(now_ns, wish_of(self.attendant.settings))
             if self.attendant.due(now_ns):
                 self._report(now_ns, camera, problem)
             if self.attendant.settings.camera != opened_for or self._is_over(now_ns):
@@ -125,13 +115,17 @@ class _Service:
             self.attendant.report(now_ns, self._fields(now_ns))
         self._is_over(now_ns)
 
-    def _answer(self, frame: Frame, reflector: Reflector, camera: SteadyCamera) -> str | None:
+    def _answer(self, frame: Frame, working: Working, camera: SteadyCamera) -> str | None:
         """Answer one frame; what is wrong with the answer, if anything is."""
         seen = self.seeing.see(frame, replaying=self.attendant.replaying)
         if direction := self.steps.direction(seen.light, frame.taken_ns):
             camera.step_exposure(direction)
+        if working.mind.silent is not None:
+            # Said in the status; the replay is on.
+            self.attendant.finished(time.monotonic_ns())
+            return None
         try:
-            reflection = reflector.reflect(seen.frame, seen.presence, seen.since_ns)
+            reflection = working.reflector.reflect(seen.frame, seen.presence, seen.since_ns)
         except AnswerError as error:
             self.bad_answers += 1
             return str(error)
@@ -150,19 +144,25 @@ class _Service:
         return changes or self.attendant.openness(now_ns) == 0
 
     def _report(self, now_ns: int, camera: SteadyCamera, problem: str | None) -> None:
+        mind = self.keeper.loaded.mind
         about: dict[str, Value] = {
-            "problem": camera.problem or problem or self.seeing.light_problem,
+            "problem": camera.problem
+            or problem
+            or mind.silent
+            or mind.problem
+            or self.seeing.light_problem,
             "camera": camera.name,
             "camera_recoveries": camera.recoveries,
             "camera_damaged": camera.damaged,
-            "backend": self.keeper.loaded.backend,
+            "backend": mind.backend,
+            "backend_why": mind.why[:MAX_WHY],
+            "engine_key": mind.engine_key,
         }
         self.attendant.report(now_ns, self._fields(now_ns) | about)
 
     def _fields(self, now_ns: int) -> dict[str, Value]:
         return {
-            "bundle": self.keeper.bundle.id,
-            "bundle_problem": self.keeper.problem,
+            **self.keeper.fields,
             "bad_answers": self.bad_answers,
             **self.seeing.fields(now_ns),
             **self.statistics.fields(),

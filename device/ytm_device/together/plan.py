@@ -55,7 +55,7 @@ def plan(options: Options, outputs: Outputs, run_dir: Path) -> dict[str, list[st
     common = ["--run-dir", str(run_dir), *source.arguments(), *source.typed("bundle")]
     headless = ["--headless"] if options.headless else []
     services = {
-        REFLECT: [*common, *source.typed("camera")],
+        REFLECT: [*common, *source.typed("camera", "reflect")],
         # A card that was asked for by name is played on, screen or no screen.
         SOUND: [*common, *source.typed("sound"), *([] if outputs.pcm else headless)],
     }
