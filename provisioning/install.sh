@@ -93,6 +93,11 @@ check() {
   fi
 }
 
+put_back() {
+  rm -rf "${root:?}$VENV" "${root:?}/opt/ytm/wheels"
+  [ ! -d "$root$VENV.old" ] || mv "$root$VENV.old" "$root$VENV"
+}
+
 # The environment that was there comes back if the new one cannot be made.
 install_python() {
   local stamp=$root$VENV/wheels.sha256 key
@@ -104,7 +109,7 @@ install_python() {
   mkdir -p "$root/opt/ytm"
   rm -rf "${root:?}$VENV.old"
   [ ! -d "$root$VENV" ] || mv "$root$VENV" "$root$VENV.old"
-  trap 'rm -rf "${root:?}$VENV" "${root:?}/opt/ytm/wheels"; [ ! -d "$root$VENV.old" ] || mv "$root$VENV.old" "$root$VENV"' EXIT
+  trap put_back EXIT
   inside python3 -m venv "$VENV"
   cp -r "$wheels" "$root/opt/ytm/wheels"
   inside env PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore \
@@ -160,9 +165,9 @@ close_image() {
   # shellcheck disable=SC2086
   inside env DEBIAN_FRONTEND=noninteractive apt-get purge --yes --quiet --auto-remove $unwanted >/dev/null
   inside apt-get clean
-  rm -rf "${root:?}"/var/lib/apt/lists/* "${root:?}"/var/cache/* "${root:?}"/var/log/* "${root:?}"/tmp/* \
-    "${root:?}"/usr/share/doc/* "${root:?}"/usr/share/man/* "${root:?}"/usr/share/locale/* \
-    "${root:?}"/root/.cache
+  # What the root has in its own folder for temporary files is not the image's.
+  find "$root/tmp" -mindepth 1 -delete
+  rm -rf "${root:?}"/var/lib/apt/lists/* "${root:?}"/var/cache/* "${root:?}"/var/log/* "${root:?}"/usr/share/doc/* "${root:?}"/usr/share/man/* "${root:?}"/usr/share/locale/*
   rm -f "$root"/etc/ssh/ssh_host_* "$root"/var/lib/systemd/random-seed "$root"/var/lib/dbus/machine-id \
     "$root"/etc/hostname "$root"/etc/resolv.conf
   # Made anew, in memory, at each start: a board has no identity that two of them could share.
