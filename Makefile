@@ -28,9 +28,12 @@ test-soak: export YTM_SOAK_S ?= 3600
 test-soak: export YTM_KILLS ?= 100
 test-soak: export YTM_BITES ?= 3
 test-soak: export YTM_CAMERA_CYCLES ?= 2000
+test-soak: export YTM_BUILD_KILLS ?= 50
+test-soak: export YTM_ALL_ENGINES ?= 1
 test-soak: setup ## the long tests at full length: sound, privacy, camera, and an hour of faults at random
 	YTM_SOAK_S=$(SOUND_SOAK_S) $(BIN)/pytest tests/device/test_sound_soak.py tests/device/test_privacy.py -s $(ARGS)
 	$(BIN)/pytest tests/device/test_camera_cycles.py tests/faults -s $(ARGS)
+	$(BIN)/pytest tests/build/engine/test_build_kills.py tests/build/engine/test_tensorrt_rtx.py -s $(ARGS)
 
 # One thread each, so that the ratios are of work, not of how it was shared out.
 bench: export OPENBLAS_NUM_THREADS = 1

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ytm_build.graphs import Graph, graphs, write_onnx
+from ytm_build.inverter_export import write_inverter
 from ytm_bundle.bundle import (
     GOLDEN_NAME,
     MANIFEST_NAME,
@@ -24,11 +25,13 @@ from ytm_bundle.bundle import (
 )
 from ytm_bundle.errors import ExportError
 from ytm_bundle.manifest import (
+    INVERTER,
     GraphName,
     GraphSpec,
     Manifest,
     ReplaySpec,
     SoundSpec,
+    StreamInversion,
     TensorSpec,
 )
 from ytm_device.engines.onnx import OnnxEngine
@@ -63,9 +66,10 @@ class GraphReport:
 
     name: GraphName
     float32_error: float
-    """Float32 graph in ONNX Runtime against torch."""
+    """Float32 graph in ONNX Runtime against torch; of `inverter`, against the NumPy reference."""
     float16_error: float
-    """Shipped graph (float16 body) against the float32 graph."""
+    """Shipped graph (float16 body) against the float32 graph; of `inverter`, which is shipped in
+    float32, 0."""
     size_bytes: int
 
 
@@ -94,7 +98,9 @@ def build_bundle(
     check_writable(out)
     networks, material, exemplars = run.trained(), run.material(), run.exemplars()
     answers = _Answers.of(networks, exemplars)
-    reports, specs, golden = [], {}, {}
+    reports: list[GraphReport] = []
+    specs: dict[GraphName, GraphSpec] = {}
+    golden: dict[str, Array] = {}
     with writing_bundle(out) as folder:
         (folder / "graphs").mkdir()
         for graph in graphs(networks):
@@ -107,6 +113,9 @@ def build_bundle(
             for input_name, tensor in zip(graph.inputs, example, strict=True):
                 golden[f"{graph.name}.in.{input_name}"] = tensor[:KEPT].numpy()
             golden[f"{graph.name}.out.{graph.output_name}"] = expected[:KEPT]
+        if isinstance(material.sound.inversion, StreamInversion):
+            reports.append(_add_inverter(folder, material.sound, exemplars, specs, golden))
+            report(reports[-1])
         _write_arrays(folder, golden, answers, exemplars, material)
         manifest = Manifest(
             name=name,
@@ -171,6 +180,25 @@ def _answers_lufs(answers: _Answers, networks: Networks, sound: SoundSpec) -> fl
     """Loudness of what the mirror answers to the exemplars; None if they are silent."""
     mels = tensor_to_mels(networks.sound_vae.decoder(*answers.inputs["sound_decoder"]))
     return integrated_lufs(sound.unscale(mels), sound, mel_matrices(sound))
+
+
+def _add_inverter(
+    folder: Path,
+    sound: SoundSpec,
+    exemplars: Exemplars,
+    specs: dict[GraphName, GraphSpec],
+    golden: dict[str, Array],
+) -> GraphReport:
+    """Write the graph that streams `sound`; add what manifest and golden vectors say of it.
+
+    Raises:
+        ExportError: it is further from the reference than allowed.
+    """
+    path = folder / "graphs" / f"{INVERTER}.onnx"
+    written = write_inverter(path, sound, mel_matrices(sound), exemplars.mels[:CHECKED])
+    specs[INVERTER] = written.spec
+    golden.update(written.golden)
+    return GraphReport(INVERTER, written.error, 0.0, path.stat().st_size)
 
 
 def _write_graph(graph: Graph, example: tuple[Tensor, ...], path: Path) -> Array:

@@ -28,6 +28,7 @@ UNITS = PROVISIONING / "units"
 SERVICES = ("sound", "screen", "reflect")
 _USR = Path("/usr")
 _VENV = Path("/opt/ytm/venv")
+_HELPERS = PROVISIONING / "appliance/opt/ytm/libexec"
 _TREE = Path("/opt/ytm/tree")
 _PYTHON = Path("/opt/python")
 _BOOTED = ("running", "degraded")
@@ -269,5 +270,6 @@ def _python(venv: Path) -> list[str]:
     packages = venv / "lib" / version / "site-packages"
     packages.mkdir(parents=True)
     inside = _VENV / packages.relative_to(venv)
-    binds = {venv: _VENV, site: inside, TREE: _TREE} | ({} if home == base else {base: home})
+    binds = {venv: _VENV, site: inside, TREE: _TREE, _HELPERS: Path("/opt/ytm/libexec")}
+    binds |= {} if home == base else {base: home}
     return [f"--bind-ro={outside}:{where}" for outside, where in binds.items()]

@@ -2,11 +2,12 @@
 
     python tests/benchmarks/flash_latency.py --flashes 40
 
-A film jumps from black to white; reflect, sound and screen run as on a board, on ONNX Runtime, a
-paced ALSA card and an X server. The clock starts when the first white frame was taken, as its
-reflection says. Heard is the first sample above silence; seen is the first change on the screen,
-and half of the whole change. The demo bundle's graphs run in full, but the sound that they give is
-replaced by silence for black and noise for white, so that it can be found. Prints JSON.
+`ytm-benchmark` measures the same from within, on any machine; this is the witness outside. A film
+jumps from black to white; reflect, sound and screen run as on a board, on ONNX Runtime, a paced
+ALSA card and an X server. The clock starts when the first white frame was taken, as its reflection
+says. Heard is the first sample above silence; seen is half of the change on the screen. The demo
+bundle's graphs run in full, but the sound that they give is replaced by silence for black and noise
+for white, so that it can be found. Prints JSON.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,9 @@ from sound_latency import DITHER, LOUD, Heard, built_card, heard_by_card
 from waiting import HANG_S, wait_for
 from ytm_bundle.bundle import Bundle, open_bundle, writing_bundle
 from ytm_bundle.checksums import SUMS_NAME
+from ytm_device.benchmark.flash import SEARCH_S, change_ns
+from ytm_device.benchmark.screening import Shown
+from ytm_device.benchmark.stages import percentiles_ms
 from ytm_device.bundles import DEMO_BUNDLE
 from ytm_device.bus.channel import Subscriber
 from ytm_device.engines.onnx import OnnxEngine
@@ -48,15 +51,10 @@ from ytm_device.run_dirs import endpoint
 BLACK_S, WHITE_S = (0.5, 0.9), 0.4
 """A sound has ended before the next flash; irregular, so that nothing falls into step."""
 LOOK_S = 0.002
-SEARCH_S = 0.4
-"""A flash that was neither seen nor heard by then is not counted."""
-FIRST = 8
-"""Levels of 255 that the picture changes by at least, when it begins to."""
 STEEP = 4
 """Nothing is heard until half of the way from black to white, and all from three quarters on."""
 LIGHT = 100
 """Mean level of a reflection's picture, of 255, between black's and white's."""
-_NS_PER_MS, _NS_PER_S = 1_000_000, 1_000_000_000
 
 
 def flashing_mind(out: Path) -> Path:
@@ -125,37 +123,12 @@ def flashes(path: Path, number: int) -> Path:
     return film(path, [part for pair in parts for part in pair])
 
 
-@dataclass(frozen=True)
-class Seen:
-    """Mean levels of the screen, 0 to 255, and when they were looked at."""
-
-    times_ns: list[int]
-    levels: list[float]
-
-    def change_ns(self, since_ns: int) -> tuple[int, int] | None:
-        """When the screen began to brighten after `since_ns`, and when it had done half of it."""
-        until_ns = since_ns + round(SEARCH_S * _NS_PER_S)
-        times = np.array(self.times_ns)
-        inside = (times >= since_ns) & (times < until_ns)
-        if not inside.any():
-            return None
-        times, levels = times[inside], np.array(self.levels)[inside]
-        dark, bright = levels[0], levels.max()
-        if bright - dark < 2 * FIRST:
-            return None
-        first, half = (
-            int(times[int(np.argmax(levels >= level))])
-            for level in (dark + FIRST, (dark + bright) / 2)
-        )
-        return first, half
-
-
 @contextmanager
-def watched(server: XServer) -> Iterator[Seen]:
+def watched(server: XServer) -> Iterator[Shown]:
     """Look at a line in the middle of the screen, every `LOOK_S`."""
     (pixels,) = wait_for(lambda: [e for e in (read_screen(server.file),) if e is not None])
     row_bytes = pixels.shape[1] * 4
-    seen, leave = Seen([], []), threading.Event()
+    seen, leave = Shown(), threading.Event()
     with server.file.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as at:
         middle = len(at) - (pixels.shape[0] // 2) * row_bytes
 
@@ -201,20 +174,17 @@ def heard_ns(heard: Heard, since_ns: int, rate_hz: int) -> int | None:
 
 
 def figures(times_ns: Sequence[int | None], since_ns: Sequence[int]) -> dict[str, float]:
-    """Median, 95th percentile and maximum, in ms, and how many were found."""
-    late_ms = [
-        (at_ns - from_ns) / _NS_PER_MS
+    """Percentiles in ms, and how many were found."""
+    late_ns = [
+        at_ns - from_ns
         for at_ns, from_ns in zip(times_ns, since_ns, strict=True)
         if at_ns is not None
     ]
-    found = {"found": len(late_ms)}
-    if not late_ms:
+    found: dict[str, float] = {"found": len(late_ns)}
+    if not late_ns:
         return found
-    p50, p95 = np.percentile(late_ms, (50, 95))
     return found | {
-        "p50_ms": round(float(p50), 1),
-        "p95_ms": round(float(p95), 1),
-        "max_ms": round(max(late_ms), 1),
+        f"{name}_ms": round(value, 1) for name, value in percentiles_ms(late_ns).items()
     }
 
 
@@ -233,12 +203,10 @@ def measure(folder: Path, number: int) -> dict[str, object]:
             taken_ns = flashes_taken_ns(running.run_dir, number)
         heard = heard_by_card(running.folder)
         said = {name: running.status(name) for name in (REFLECT, SOUND, SCREEN)}
-    changes = [seen.change_ns(each) for each in taken_ns]
     return {
         "flashes": number,
-        "seen first": figures([each and each[0] for each in changes], taken_ns),
-        "seen half": figures([each and each[1] for each in changes], taken_ns),
-        "heard first": figures([heard_ns(heard, each, rate_hz) for each in taken_ns], taken_ns),
+        "seen": figures([change_ns(seen, each, SEARCH_S) for each in taken_ns], taken_ns),
+        "heard": figures([heard_ns(heard, each, rate_hz) for each in taken_ns], taken_ns),
         "answered": said[REFLECT]["latency_p50_ms"],
         "the services' own p50": {
             "screen": said[SCREEN]["frame_to_screen_p50_ms"],

@@ -18,7 +18,7 @@ from ytm_build.export import build_bundle, relative_distance
 from ytm_build.graphs import Graph, HalfBody, graphs
 from ytm_bundle.bundle import open_bundle
 from ytm_bundle.errors import BundleError, ExportError, RunError
-from ytm_bundle.manifest import GRAPH_NAMES
+from ytm_bundle.manifest import GRAPH_NAMES, INVERTER
 from ytm_device.engines.onnx import OnnxEngine
 from ytm_device.frame import Frame
 from ytm_device.reflecting.reflector import Reflector
@@ -40,6 +40,8 @@ def _quiet(_report):
 
 def test_every_graph_is_within_its_tolerances(built):
     _, reports = built
+    *reports, inverter = reports
+    assert inverter.name == INVERTER
     assert [report.name for report in reports] == list(GRAPH_NAMES)
     for report in reports:
         assert report.float32_error <= 1e-5
@@ -97,8 +99,8 @@ def test_larger_pictures_go_the_whole_way(tmp_path, size):
 
 
 def test_bodies_are_float16_between_float32_ends(built):
-    for path in (built[0] / "graphs").glob("*.onnx"):
-        model = onnx.load(path)
+    for name in GRAPH_NAMES:
+        model = onnx.load(built[0] / "graphs" / f"{name}.onnx")
         onnx.checker.check_model(model, full_check=True)
         ends = [*model.graph.input, *model.graph.output]
         assert {end.type.tensor_type.elem_type for end in ends} == {onnx.TensorProto.FLOAT}
@@ -165,7 +167,7 @@ def test_the_command_prints_both_errors_of_every_graph(run, tmp_path):
     with open_bundle(tmp_path / "small.ytm") as bundle:
         assert bundle.id == told["id"]
         assert bundle.manifest.name == "small"
-    assert {graph["name"] for graph in told["graphs"]} == set(GRAPH_NAMES)
+    assert {graph["name"] for graph in told["graphs"]} == {*GRAPH_NAMES, INVERTER}
     assert all(graph["float16_error"] <= told["float16_tolerance"] for graph in told["graphs"])
 
 

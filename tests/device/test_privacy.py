@@ -72,8 +72,8 @@ def _allowed(run_dir: str, card: Path) -> Allowed:
             COMPILED,
             # Screens, cameras, and what has no memory.
             r"/dev/(dri/\w+|fb\d|video\d+|tty\d*|null)",
-            # Names of threads, which are in memory.
-            r"/proc/(self|\d+)/task/\d+/comm",
+            # Names of threads, and who goes first where memory is short: both are in memory.
+            r"/proc/(self|\d+)/(task/\d+/comm|oom_score_adj)",
         ),
         addresses=(
             # A socket of `ytm-mirror ctl` has another name for a moment, as a status does.

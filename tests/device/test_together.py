@@ -167,5 +167,7 @@ def test_without_a_display_the_mirror_is_heard_and_the_display_named(
     assert "screen" not in figures
     assert figures["sound"]["sink"] == "default"
     assert "screen: no display found" in stderr
-    assert "sound:" not in stderr
+    # A card that rates are converted for takes nothing back, and that is all there is to say of it.
+    said = [line for line in stderr.splitlines() if line.startswith("sound:")]
+    assert all("does not give back" in line for line in said)
     assert np.abs(np.fromfile(tmp_path / "card44.raw", "<i2").astype(int)).max() > 100

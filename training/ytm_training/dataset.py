@@ -215,19 +215,65 @@ def write_shard(
     Raises:
         DatasetError: it cannot be written.
     """
-    taken = shard_paths(path)
-    number = int(taken[-1].stem) + 1 if taken else 0
-    table = pa.Table.from_pylist([_row(segment) for segment in segments], SCHEMA)
+    return _added(path, _table(settings, segments, outcomes))
+
+
+def encode_shard(
+    settings: Settings, segments: Sequence[Segment], outcomes: Sequence[Outcome]
+) -> bytes:
+    """A shard as the bytes of its file, for `join_shards`; the arguments are `write_shard`'s."""
+    buffer = io.BytesIO()
+    pq.write_table(_table(settings, segments, outcomes), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def read_note(path: Path) -> tuple[Settings, list[Outcome]]:
+    """What a shard was collected with, and what became of the files that it tells of.
+
+    Raises:
+        DatasetError: it is damaged.
+    """
+    metadata = _opened(path)
+    outcomes = [Outcome(**fields) for fields in _stated(path, metadata, "files")]
+    return _settings(path, metadata), outcomes
+
+
+def join_shards(path: Path, parts: Sequence[Path]) -> Path:
+    """Add one shard to the dataset at `path` that holds what `parts` hold, whole or not at all.
+
+    Raises:
+        DatasetError: a part is damaged, or the shard cannot be written.
+    """
+    stated: list[dict[str, Any]] = []
+    tables = []
+    for part in parts:
+        stated += _stated(part, _opened(part), "files")
+        tables.append(pq.read_table(part))
+    table = pa.concat_tables([each.replace_schema_metadata(None) for each in tables])
+    metadata = {**tables[0].schema.metadata, b"ytm.files": json.dumps(stated).encode()}
+    return _added(path, table.cast(SCHEMA).replace_schema_metadata(metadata))
+
+
+def _table(
+    settings: Settings, segments: Sequence[Segment], outcomes: Sequence[Outcome]
+) -> pa.Table:
     stated = {
         "ytm.format": _FORMAT,
         "ytm.about": _ABOUT,
         "ytm.settings": json.dumps(asdict(settings)),
         "ytm.files": json.dumps([asdict(outcome) for outcome in outcomes]),
     }
+    table = pa.Table.from_pylist([_row(segment) for segment in segments], SCHEMA)
+    return table.replace_schema_metadata(stated)
+
+
+def _added(path: Path, table: pa.Table) -> Path:
+    taken = shard_paths(path)
+    number = int(taken[-1].stem) + 1 if taken else 0
     shard = path / SHARDS_NAME / f"{number:06d}.parquet"
     try:
         with replacing(shard) as temporary:
-            pq.write_table(table.replace_schema_metadata(stated), temporary, compression="zstd")
+            pq.write_table(table, temporary, compression="zstd")
     except OSError as error:
         raise DatasetError(f"{shard}: cannot be written ({error}); make room, run again") from error
     return shard

@@ -49,13 +49,13 @@ _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,ogg,flv,asf,mxf,dv,rm,wtv,nut,"
     "mp3,wav,flac,aac,aiff,ivf,gif"
 )
-_OPTIONS = {
+OPTIONS = {
     # A playlist or a reference inside a file must not make FFmpeg open another file or address.
     "protocol_whitelist": "file",
     "format_whitelist": _FORMATS,
     "max_pixels": str(MAX_SIDE_PX * MAX_SIDE_PX),
 }
-_MAGIC = (b"ftyp", b"\x1aE\xdf\xa3", b"RIFF", b"\0\0\1\xba", b"OggS", b"FLV", b"0&\xb2u", b"moov")
+MAGIC = (b"ftyp", b"\x1aE\xdf\xa3", b"RIFF", b"\0\0\1\xba", b"OggS", b"FLV", b"0&\xb2u", b"moov")
 
 # Seconds decoded before the moment wanted, each tried if the one before it started too late; the
 # last means from the beginning. Audio decoders need some to settle (Opus 0.08 s, MP3 0.1 s), and
@@ -87,8 +87,12 @@ class Extent:
 
 
 @contextmanager
-def open_video(path: Path) -> Iterator[Video]:
+def open_video(path: Path, origin_s: float | None = None) -> Iterator[Video]:
     """Open a video file.
+
+    Args:
+        path: the file.
+        origin_s: where 0 is on the container's own clock; its start unless given.
 
     Raises:
         UnusableVideoError: it cannot be read, is no video, or is far too large or long.
@@ -96,11 +100,11 @@ def open_video(path: Path) -> Iterator[Video]:
     _check_file(path)
     try:
         # The absolute name starts with a slash, so that FFmpeg cannot take it for an address.
-        container = av.open(str(path.absolute()), options=_OPTIONS, metadata_errors="replace")
+        container = av.open(str(path.absolute()), options=OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         raise _unreadable(path, error) from error
     with closing(container):
-        yield Video(path, container)
+        yield Video(path, container, origin_s)
 
 
 def _check_file(path: Path) -> None:
@@ -118,7 +122,7 @@ def _unreadable(path: Path, error: Exception) -> UnusableVideoError:
             head = file.read(16)
     except OSError as fault:
         return UnusableVideoError(f"{path}: cannot be read ({fault.strerror})", "unreadable")
-    if any(magic in head for magic in _MAGIC):
+    if any(magic in head for magic in MAGIC):
         return UnusableVideoError(f"{path}: broken or cut short ({error})", "broken")
     return UnusableVideoError(f"{path}: not a video that FFmpeg knows ({error})", "not a video")
 
@@ -126,14 +130,17 @@ def _unreadable(path: Path, error: Exception) -> UnusableVideoError:
 class Video:
     """An open video file. Use it in one thread."""
 
-    def __init__(self, path: Path, container: InputContainer) -> None:
+    def __init__(
+        self, path: Path, container: InputContainer, origin_s: float | None = None
+    ) -> None:
         self._path, self._container = path, container
         self._picture: VideoStream | None = next(
             (s for s in container.streams.video if not s.disposition & Disposition.attached_pic),
             None,
         )
         self._sound: AudioStream | None = next(iter(container.streams.audio), None)
-        self._origin_s = (container.start_time or 0) / av.time_base
+        start_s = (container.start_time or 0) / av.time_base
+        self._origin_s = start_s if origin_s is None else origin_s
         if self._picture:
             self._check_size(self._picture.width, self._picture.height)
             self._picture.thread_type = ThreadType.AUTO

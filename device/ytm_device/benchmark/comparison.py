@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ytm_device.benchmark.report import SoundReport
+from ytm_device.benchmark.report import Report
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Compared:
         return self.new / self.old
 
 
-def compare(old: SoundReport, new: SoundReport) -> dict[str, Compared]:
+def compare(old: Report, new: Report) -> dict[str, Compared]:
     """The figures that both have, by name."""
     before = old.figures()
     return {
@@ -30,14 +30,26 @@ def compare(old: SoundReport, new: SoundReport) -> dict[str, Compared]:
     }
 
 
-def differences(old: SoundReport, new: SoundReport) -> list[str]:
+def differences(old: Report, new: Report) -> list[str]:
     """What besides the program is not the same, so that ratios say less."""
-    pairs = {
-        "bundle": (old.bundle.id[:12], new.bundle.id[:12]),
-        "CPU": (old.machine.cpu, new.machine.cpu),
-        "cores": (old.machine.cores, new.machine.cores),
-        "Python": (old.machine.python, new.machine.python),
-        "numpy": (old.machine.numpy, new.machine.numpy),
-        "seconds": (old.seconds, new.seconds),
+    then, now = _circumstances(old), _circumstances(new)
+    # What only one of them measured is not compared.
+    both = [name for name in then if name in now]
+    return [f"{name} was {then[name]}, is {now[name]}" for name in both if then[name] != now[name]]
+
+
+def _circumstances(report: Report) -> dict[str, object]:
+    found: dict[str, object] = {
+        "bundle": report.bundle.id[:12],
+        "CPU": report.machine.cpu,
+        "cores": report.machine.cores,
+        "Python": report.machine.python,
+        "numpy": report.machine.numpy,
+        "seconds": report.seconds,
+        "power mode": report.board.before.power_mode,
     }
-    return [f"{name} was {then}, is {now}" for name, (then, now) in pairs.items() if then != now]
+    found |= dict(report.versions)
+    found |= report.devices
+    if report.mind is not None:
+        found |= {"backend": report.mind.backend, "engines": report.mind.key}
+    return found

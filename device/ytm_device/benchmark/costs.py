@@ -14,12 +14,14 @@ import numpy.typing as npt
 
 from ytm_bundle.bundle import Bundle, MelMatrices
 from ytm_bundle.errors import DeviceError
-from ytm_bundle.manifest import SoundSpec, StreamInversion
+from ytm_bundle.manifest import INVERTER, SoundSpec, StreamInversion
 from ytm_device.benchmark.report import Cost
+from ytm_device.engines.onnx import OnnxEngine
 from ytm_device.sound.gesture import between
 from ytm_device.sound.grains import Grains
 from ytm_device.sound.modes import GRAINS, QUALITY, STREAM, ZERO
 from ytm_device.sound.streaming.compiled import CompiledStream
+from ytm_device.sound.streaming.graph import GraphStream
 from ytm_device.sound.streaming.reference import ReferenceStream
 from ytm_device.sound.streaming.stream import MelStream, steps_per_frame
 from ytm_device.sound.streaming.tables import StreamTables
@@ -35,6 +37,8 @@ STREAMS: dict[str, tuple[type[CompiledStream] | type[ReferenceStream], StreamInv
     "stream in NumPy": (ReferenceStream, STREAM),
 }
 GRAINS_NAME = "artwork's grains"
+GRAPH_NAME = "stream as a graph"
+"""The bundle's own inverter, where it has one, on ONNX Runtime."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,10 @@ def methods_for(bundle: Bundle) -> tuple[dict[str, Method], dict[str, str]]:
             left_out[name] = str(error)
             continue
         ready[name] = _streaming(stream, powers, sound, tables.hop)
+    if INVERTER in bundle.manifest.graphs and isinstance(sound.inversion, StreamInversion):
+        tables = StreamTables(sound, sound.inversion, matrices)
+        engine = OnnxEngine(bundle.graph_path(INVERTER))
+        ready[GRAPH_NAME] = _streaming(GraphStream(tables, engine), powers, sound, tables.hop)
     if sound.frames < GRAINS.frames:
         left_out[GRAINS_NAME] = f"a mel has {sound.frames} frames, a grain takes {GRAINS.frames}"
     else:

@@ -47,6 +47,7 @@ class GriffinLim:
         self._random = np.random.default_rng(seed)
         self._window = periodic_hann(n_fft)
         self._padded = np.zeros(self.samples + n_fft, np.float32)
+        self._views = np.lib.stride_tricks.sliding_window_view(self._padded, n_fft)[::hop]
         self._signal: Array = self._padded[n_fft // 2 : n_fft // 2 + self.samples]
         self._gain = np.ones_like(self._signal)
         self._overlap_add(np.broadcast_to(self._window**2, (frames, n_fft)))
@@ -54,14 +55,16 @@ class GriffinLim:
 
     def invert(self, magnitude: Array) -> Array:
         """Turn magnitudes, float32 (frames, bins), >= 0, into float32 (samples,), the caller's."""
-        turns = self._random.random(magnitude.shape, np.float32)
-        spectra = magnitude * np.exp(np.complex64(2j * np.pi) * turns)
+        angles = self._random.random(magnitude.shape, np.float32) * np.float32(2 * np.pi)
+        spectra: Spectra = np.empty(magnitude.shape, np.complex64)
+        np.multiply(magnitude, np.cos(angles), out=spectra.real)
+        np.multiply(magnitude, np.sin(angles), out=spectra.imag)
         previous: Spectra = np.zeros_like(spectra)
         for _ in range(self._iterations):
             self._synthesise(spectra)
             rebuilt = self._analyse()
             ahead = rebuilt - np.float32(MOMENTUM / (1 + MOMENTUM)) * previous
-            spectra = magnitude * (ahead / np.maximum(np.abs(ahead), _TINY))
+            spectra = ahead * (magnitude / np.maximum(np.abs(ahead), _TINY))
             previous = rebuilt
         self._synthesise(spectra)
         return np.array(self._signal)
@@ -82,8 +85,8 @@ class GriffinLim:
 
     def _analyse(self) -> Spectra:
         """STFT of the signal, complex64 (frames, bins)."""
-        frames = np.lib.stride_tricks.sliding_window_view(self._padded, self._n_fft)[:: self._hop]
-        return np.fft.rfft(frames * self._window, axis=-1).astype(np.complex64, copy=False)
+        spectra = np.fft.rfft(self._views * self._window, axis=-1)
+        return spectra.astype(np.complex64, copy=False)
 
 
 def periodic_hann(length: int) -> Array:

@@ -1,10 +1,13 @@
-"""Random seconds of one video, each with the picture at its strongest onset."""
+"""The stages cut and onset: random seconds of one video, each with the picture at its onset."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +15,10 @@ import librosa
 import numpy as np
 import numpy.typing as npt
 
+from ytm_training.collect.events import Stage
 from ytm_training.collect.sidecar import Facts
 from ytm_training.dataset import Settings
+from ytm_training.fetch.section import REACH_S, Section
 from ytm_training.media import Extent, Reason, UnusableVideoError, Video, open_video
 from ytm_training.picture import shrink
 from ytm_training.segment import Segment
@@ -39,6 +44,8 @@ class Extracted:
     reason: Reason | None
     """Why there are none at all."""
     note: str
+    spent_s: dict[Stage, float]
+    """Seconds that each stage took."""
 
 
 def extract(path: Path, source: str, facts: Facts, settings: Settings) -> Extracted:
@@ -47,12 +54,32 @@ def extract(path: Path, source: str, facts: Facts, settings: Settings) -> Extrac
     The choice depends on the seed and on `source` alone, so that neither the order of the files nor
     an interruption changes it.
     """
+    return extract_section(Section.of_whole(path), source, facts, settings)
+
+
+def extract_section(section: Section, source: str, facts: Facts, settings: Settings) -> Extracted:
+    """Take the seconds for which a section was fetched: those that `extract` would take of it all.
+
+    Where one of them is no good, another is taken that was fetched with it.
+    """
     try:
-        with open_video(path) as video:
-            extent = video.extent()
-            return _Extraction(video, extent, source, facts, settings).run()
+        with open_video(section.path, section.origin_s) as video:
+            reach_ms = None if section.extent is None else round(REACH_S * _SECOND_MS)
+            extent = video.extent() if section.extent is None else section.extent
+            return _Extraction(video, extent, reach_ms, source, facts, settings).run()
     except UnusableVideoError as error:
-        return Extracted([], error.reason, str(error))
+        return Extracted([], error.reason, str(error), {})
+
+
+def first_starts_s(extent: Extent, source: str, settings: Settings) -> list[float]:
+    """Where in a video the seconds begin that `extract` takes first, in seconds, ascending."""
+    rng = _rng(source, settings)
+    return [ms / _SECOND_MS for ms in first_starts_ms(extent, settings.per_video, rng)]
+
+
+def _rng(source: str, settings: Settings) -> np.random.Generator:
+    key = f"{settings.seed}\0{source}".encode("utf-8", "surrogateescape")
+    return np.random.default_rng(list(hashlib.sha256(key).digest()))
 
 
 def bounds_ms(extent: Extent) -> tuple[int, int]:
@@ -98,26 +125,34 @@ class _Extraction:
     """The choice of seconds for one open video."""
 
     def __init__(
-        self, video: Video, extent: Extent, source: str, facts: Facts, settings: Settings
+        self,
+        video: Video,
+        extent: Extent,
+        reach_ms: int | None,
+        source: str,
+        facts: Facts,
+        settings: Settings,
     ) -> None:
-        self._video, self._extent = video, extent
+        """`reach_ms`: how far from the seconds drawn first there is anything; None if anywhere."""
+        self._video, self._extent, self._reach_ms = video, extent, reach_ms
         self._source, self._facts, self._settings = source, facts, settings
-        key = f"{settings.seed}\0{source}".encode("utf-8", "surrogateescape")
-        self._rng = np.random.default_rng(list(hashlib.sha256(key).digest()))
+        self._rng = _rng(source, settings)
         self._bounds_ms = bounds_ms(extent)
         self._refused: Counter[Reason] = Counter()
+        self._spent_s: dict[Stage, float] = {"cut": 0.0, "onset": 0.0}
 
     def run(self) -> Extracted:
         wanted = self._settings.per_video
         starts = first_starts_ms(self._extent, wanted, self._rng)
         if not starts:
             note = f"{self._extent.length_s:.2f} s of picture and sound together"
-            return Extracted([], "too short", note)
+            return Extracted([], "too short", note, self._spent_s)
         found = [self._near(starts, number) for number in range(len(starts))]
         segments = [segment for segment in found if segment is not None]
         if not segments:
-            return Extracted([], self._refused.most_common(1)[0][0], self._note(starts, 0))
-        return Extracted(segments, None, self._note(starts, len(segments)))
+            reason = self._refused.most_common(1)[0][0]
+            return Extracted([], reason, self._note(starts, 0), self._spent_s)
+        return Extracted(segments, None, self._note(starts, len(segments)), self._spent_s)
 
     def _note(self, starts: list[int], kept: int) -> str:
         parts = []
@@ -132,6 +167,9 @@ class _Extraction:
         begin, end = self._bounds_ms
         low = starts[number - 1] + _SECOND_MS if number else begin
         high = starts[number + 1] if number + 1 < len(starts) else end
+        if self._reach_ms is not None:
+            low = max(low, starts[number] - self._reach_ms)
+            high = min(high, starts[number] + _SECOND_MS + self._reach_ms)
         for _ in range(1 + _REDRAWS):
             try:
                 return self._segment(starts[number] / _SECOND_MS)
@@ -142,11 +180,14 @@ class _Extraction:
 
     def _segment(self, start_s: float) -> Segment:
         rate_hz = self._settings.rate_hz
-        sound = self._video.sound(start_s, 1.0, rate_hz)
+        with self._timed("cut"):
+            sound = self._video.sound(start_s, 1.0, rate_hz)
         if level_dbfs(sound) < SILENCE_DBFS:
             raise UnusableVideoError(f"{self._source}: silent at {start_s:.3f} s", "silent")
-        onset_s = strongest_onset_s(sound, rate_hz)
-        image = shrink(self._video.picture_at(start_s + onset_s), LONGEST_SIDE_PX)
+        with self._timed("onset"):
+            onset_s = strongest_onset_s(sound, rate_hz)
+        with self._timed("cut"):
+            image = shrink(self._video.picture_at(start_s + onset_s), LONGEST_SIDE_PX)
         facts = self._facts
         return Segment(
             segment_id=f"{self._source}@{start_s:.3f}",
@@ -162,3 +203,9 @@ class _Extraction:
             origin=facts.origin,
             rights=facts.rights,
         )
+
+    @contextmanager
+    def _timed(self, stage: Stage) -> Iterator[None]:
+        began_s = time.monotonic()
+        yield
+        self._spent_s[stage] += time.monotonic() - began_s

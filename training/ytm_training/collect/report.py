@@ -21,7 +21,9 @@ class Report:
     settings: Settings
     outcomes: tuple[Outcome, ...]
     left_out: int
-    """Files that the conditions of `--only` leave out."""
+    """Videos that the conditions leave out."""
+    by: str = "--only"
+    """What left them out."""
 
     def summary(self) -> str:
         """One line of counts."""
@@ -34,7 +36,7 @@ class Report:
             counts = sorted(reasons.items(), key=lambda item: (-item[1], str(item[0])))
             line += ": " + ", ".join(f"{count} {reason}" for reason, count in counts)
         if self.left_out:
-            line += f"; left out {self.left_out} by --only"
+            line += f"; left out {self.left_out} by {self.by}"
         return line
 
     def as_json(self) -> str:
