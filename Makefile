@@ -20,8 +20,12 @@ test: setup ## set up everything, then check and test it all
 	$(BIN)/mypy
 	$(BIN)/pytest $(ARGS)
 
-test-appliance: setup ## the units under a real systemd, in a container (as root)
-	$(BIN)/pytest tests/appliance -s $(ARGS)
+IMAGE := build/appliance
+test-appliance: setup ## the units under a real systemd in a container, and an image in a virtual machine (as root)
+	mkdir -p $(IMAGE)
+	[ -f $(IMAGE)/key ] || ssh-keygen -q -t ed25519 -N "" -f $(IMAGE)/key
+	$(BIN)/ytm-image --target debian-amd64 --out $(IMAGE)/mirror.img --ssh-key $(IMAGE)/key.pub --console ttyS0
+	YTM_IMAGE=$(IMAGE)/mirror.img YTM_IMAGE_KEY=$(IMAGE)/key $(BIN)/pytest tests/appliance -s $(ARGS)
 
 SOUND_SOAK_S ?= 600
 test-soak: export YTM_SOAK_S ?= 3600

@@ -8,7 +8,6 @@ technician would: by SSH over a network that ends at this machine, by its power 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -238,14 +237,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def make_key(folder: Path) -> Path:
-    """A key of this test alone: the private half; the public one lies beside it as `.pub`."""
-    key = folder / "key"
-    subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)],
-        check=True,
-        env={**os.environ},
-    )
-    return key

@@ -1,0 +1,93 @@
+"""The very image, started in a virtual mini PC: picture, sound, the door, and a power cut.
+
+It needs an image with its key: `make test-appliance` makes one. There is no camera in this machine,
+so what is seen and heard is the replay.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from appliance.virtual import Virtual, disk_over, switched_on, why_not
+
+IMAGE, KEY = os.environ.get("YTM_IMAGE"), os.environ.get("YTM_IMAGE_KEY")
+SERVICES = ("reflect", "sound", "screen")
+AUDIBLE = 100
+"""Of 32767."""
+
+pytestmark = [
+    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
+    pytest.mark.skipif(
+        IMAGE is None or KEY is None,
+        reason="needs an image and its key in YTM_IMAGE and YTM_IMAGE_KEY; see make test-appliance",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("virtual")
+    disk_over(Path(str(IMAGE)), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def virtual(folder: Path) -> Iterator[Virtual]:
+    with switched_on(folder, folder / "disk.qcow2", Path(str(KEY))) as virtual:
+        virtual.wait_for_door()
+        virtual.wait_for(lambda: all(virtual.status(name) for name in SERVICES))
+        yield virtual
+
+
+def test_the_replay_is_seen_and_heard_with_nobody_logged_in(virtual: Virtual) -> None:
+    virtual.wait_for(lambda: virtual.screen().std() > 1)
+    virtual.wait_for(lambda: np.abs(virtual.heard().astype(int)).max(initial=0) > AUDIBLE)
+    assert virtual.run("loginctl list-sessions --no-legend | grep -v sshd || true") == ""
+
+
+def test_the_root_is_checked_read_only_and_under_an_overlay(virtual: Virtual) -> None:
+    mounts = dict(
+        line.split(maxsplit=1)
+        for line in virtual.run("findmnt --raw --noheadings --output TARGET,SOURCE").splitlines()
+    )
+    assert mounts["/"] == "overlay"
+    assert mounts["/run/ytm-root/lower"] == "/dev/mapper/ytm-root"
+    assert "verity" in virtual.run("cat /sys/block/dm-0/dm/uuid").lower()
+    virtual.wait_for(lambda: "vda5" in virtual.run("findmnt --noheadings --output SOURCE /data"))
+
+
+def test_nothing_listens_but_the_door(virtual: Virtual) -> None:
+    listening = virtual.run("ss --no-header --listening --tcp --udp --numeric").splitlines()
+    ports = {line.split()[4].rpartition(":")[2] for line in listening if "LISTEN" in line}
+    assert ports == {"22"}
+
+
+def test_no_password_opens_the_door(virtual: Virtual) -> None:
+    options = ["-o", "PubkeyAuthentication=no", "-o", "PreferredAuthentications=password"]
+    words = ["ssh", *options, *virtual.ssh_options(), "root@127.0.0.1", "true"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 255
+    assert "Permission denied (publickey)" in done.stderr
+
+
+def test_it_says_how_it_is(virtual: Virtual) -> None:
+    done = virtual.try_("/opt/ytm/venv/bin/ytm-health", 300)
+    assert done.returncode in (1, 2), done.stdout
+    assert b"camera" in done.stdout.lower()
+
+
+def test_what_was_set_is_there_after_a_power_cut(virtual: Virtual, folder: Path) -> None:
+    set_ = "/opt/ytm/venv/bin/ytm-mirror ctl set sound.volume_db -- -7"
+    virtual.wait_for(lambda: virtual.try_(set_, 300).returncode == 0)
+    virtual.cut_power()
+    with switched_on(folder, folder / "disk.qcow2", Path(str(KEY)), firmware="uefi") as again:
+        again.wait_for_door()
+        again.wait_for(lambda: again.try_("test -f /data/ytm/mirror.toml").returncode == 0)
+        assert "volume_db = -7" in again.run("cat /data/ytm/mirror.toml")
+        again.wait_for(lambda: again.screen().std() > 1)
