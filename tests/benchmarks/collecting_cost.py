@@ -67,7 +67,7 @@ def _compute_s(command: list[str]) -> float:
 def row(name: str, count: int, histories: int, cost: Cost) -> str:
     """A line of the table."""
     manners = Manners()
-    units = histories * -(-HISTORY // IDS_A_CALL)
+    units = histories * -(-HISTORY // IDS_A_CALL) or -(-count // IDS_A_CALL)
     return (
         f"| {name} | {count:,} | {spoken(count * manners.mean_wait_s)}"
         f" | {count * cost.compute_s / 3600:,.1f} h | {count * cost.sent_bytes / 1e9:,.1f} GB"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from fetching import HANG_S, QUICK, collecting, environment
+from fetching import QUICK
 from video_site import Site, open_site
+from ytm_training.collect.command import main
 from ytm_training.scenes.videos import write_videos
 
 
@@ -26,23 +27,27 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return list(write_videos(folder, 4, seed=1, seconds=4.0, size=(160, 120)))
 
 
+@dataclass(frozen=True)
+class Ended:
+    """What a command printed."""
+
+    stdout: str
+    stderr: str
+
+
 @pytest.fixture
-def collect_links(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def collect_links(tmp_path, monkeypatch, capsys) -> Callable[..., Ended]:
     """Run ytm-collect on addresses as a person would, and see its exit code."""
 
-    def run(
-        addresses: list[str], out: Path, *flags: str, code: int = 0, **more: str
-    ) -> subprocess.CompletedProcess[str]:
+    def run(addresses: list[str], out: Path, *flags: str, code: int = 0) -> Ended:
         urls = tmp_path / "urls.txt"
         urls.write_text("\n".join(addresses))
-        ended = subprocess.run(
-            collecting(out, "--urls", str(urls), *QUICK, *flags),
-            capture_output=True,
-            text=True,
-            timeout=HANG_S,
-            env=environment(**more),
-        )
-        assert ended.returncode == code, ended.stderr
-        return ended
+        command = ["ytm-collect", "--out", str(out), "--urls", str(urls), *QUICK, *flags]
+        monkeypatch.setattr("sys.argv", command)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = Ended(*capsys.readouterr())
+        assert (ended.value.code or 0) == code, printed.stderr
+        return printed
 
     return run

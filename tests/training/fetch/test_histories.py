@@ -104,6 +104,7 @@ def test_half_a_history_becomes_a_dataset_and_stays_that_half(
     rows = pd.read_parquet(dataset / "shards")
     assert sorted(rows["source"]) == sorted(choice["ids"])
     assert set(rows["origin"]) == {"www.youtube.com"}
+    assert set(rows["title"]) == {"videos of www.youtube.com"}
 
     history.write_text(json.dumps([*json.loads(history.read_text()), entry("newvideo_01", 20)]))
     printed += collect(*flags)

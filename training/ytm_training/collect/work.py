@@ -131,9 +131,10 @@ class LinkWork:
         return replace(done, events=[fetched, *done.events])
 
     def _facts(self, section: Section) -> Facts:
-        # The site alone: a bundle names its sources, and must not list what somebody watched.
+        # A bundle names its sources by these, and must not list what somebody watched.
         site = urlsplit(address_of(self.source)).hostname
-        return Facts(section.category, section.title, section.licence, site)
+        title = section.title or f"videos of {site}"
+        return Facts(section.category, title, section.licence, site)
 
 
 def _encoded(extracted: Extracted, outcome: Outcome, settings: Settings) -> Done:
