@@ -394,3 +394,13 @@ def test_a_drop_in_restarts_a_board_on_which_nothing_helped(tmp_path: Path) -> N
         machine.drop_in(UNIT.format("sound"), CRASHING)
         machine.run("systemctl", "restart", "--no-block", UNIT.format("sound"))
         wait_for(machine.rebooted)
+
+
+def test_after_too_many_quick_starts_there_is_replay_only(machine: Machine) -> None:
+    machine.run("systemctl", "stop", "ytm-reflect")
+    machine.run("touch", "/run/ytm/replay-only")
+    machine.run("systemctl", "start", "ytm-reflect")
+    assert machine.show("ytm-reflect", "ActiveState")["ActiveState"] == "inactive"
+    machine.run("rm", "/run/ytm/replay-only")
+    machine.run("systemctl", "start", "ytm-reflect")
+    assert machine.all_active()
