@@ -8,14 +8,16 @@
  *
  * What was written may be written anew until its time has come, as with a card that fetches its
  * samples from memory: it goes on with what lies there while the process is stopped, and the file
- * gets it as soon as the process asks again.
+ * gets it as soon as the process asks again. With a stop threshold and a silence size at the
+ * boundary it runs on past what was written: it plays what lies in its ring, and leaves silence
+ * where it has played, as the kernel does (sound/core/pcm_lib.c, snd_pcm_playback_silence).
  *
  * While the file `gone` exists, the card is a USB card that was unplugged; while `stuck` exists, it
  * plays nothing and takes nothing, as one whose interrupts no longer come; while `refuse` exists,
  * it can be opened, and grants no format but 8 bits; while `keep` exists, it keeps what it was
  * asked to give back, and puts what is written next behind it. `log` gets a line
  *   START NANOSECONDS FRAME   at every start: when FRAME, counted from the file's first, was heard;
- *   UNDERRUN NANOSECONDS      when it was found to have run dry;
+ *   UNDERRUN NANOSECONDS      when it was found to have run dry, or past what was written;
  * so that a frame that was written until the next START was heard at
  * NANOSECONDS + (frame - FRAME) / rate. All of them are optional.
  */
@@ -40,6 +42,9 @@ typedef struct {
     char *ring;
     size_t frame_bytes;
     snd_pcm_uframes_t wake_at;
+    snd_pcm_uframes_t boundary;
+    int runs_on;
+    int is_past;
     uint64_t start_ns;
     uint64_t stuck_ns;
     uint64_t first;  /* Frames in the file when it was prepared. */
@@ -95,25 +100,39 @@ static int arm(paced_t *paced, long every_ns)
     return timerfd_settime(paced->timer, 0, &every, NULL);
 }
 
+static void note_underrun(paced_t *paced)
+{
+    if (paced->log && paced->io.state == SND_PCM_STATE_RUNNING)
+        fprintf(paced->log, "UNDERRUN %ju\n", (uintmax_t)now_ns());
+}
+
 /* Append what the card has played until now; whether it has run dry. */
 static int play(paced_t *paced)
 {
     snd_pcm_ioplug_t *io = &paced->io;
-    uint64_t due, until, dry;
+    uint64_t due, until;
+    int is_past, stops;
     if (io->state != SND_PCM_STATE_RUNNING && io->state != SND_PCM_STATE_DRAINING)
         return 0;
     due = (card_ns(paced) - paced->start_ns) * io->rate / 1000000000u;
-    dry = due >= io->appl_ptr;
-    until = dry ? io->appl_ptr : due;
+    is_past = due >= io->appl_ptr;
+    stops = is_past && !(paced->runs_on && io->state == SND_PCM_STATE_RUNNING);
+    until = stops ? io->appl_ptr : due;
     while (paced->played < until) {
         uint64_t at = paced->played % io->buffer_size;
         uint64_t count = io->buffer_size - at;
+        char *piece = paced->ring + at * paced->frame_bytes;
         count = count < until - paced->played ? count : until - paced->played;
-        fwrite(paced->ring + at * paced->frame_bytes, paced->frame_bytes, count, paced->file);
+        fwrite(piece, paced->frame_bytes, count, paced->file);
+        if (paced->runs_on)
+            memset(piece, 0, count * paced->frame_bytes);
         paced->played += count;
     }
     fflush(paced->file);
-    return dry;
+    if (is_past && !paced->is_past)
+        note_underrun(paced);
+    paced->is_past = is_past;
+    return stops;
 }
 
 static int paced_hw_params(snd_pcm_ioplug_t *io, snd_pcm_hw_params_t *params)
@@ -129,7 +148,14 @@ static int paced_hw_params(snd_pcm_ioplug_t *io, snd_pcm_hw_params_t *params)
 static int paced_sw_params(snd_pcm_ioplug_t *io, snd_pcm_sw_params_t *params)
 {
     paced_t *paced = io->private_data;
-    return snd_pcm_sw_params_get_avail_min(params, &paced->wake_at);
+    snd_pcm_uframes_t stop, silence;
+    if (snd_pcm_sw_params_get_avail_min(params, &paced->wake_at) ||
+        snd_pcm_sw_params_get_boundary(params, &paced->boundary) ||
+        snd_pcm_sw_params_get_stop_threshold(params, &stop) ||
+        snd_pcm_sw_params_get_silence_size(params, &silence))
+        return -EINVAL;
+    paced->runs_on = stop >= paced->boundary && silence >= paced->boundary;
+    return 0;
 }
 
 static int paced_prepare(snd_pcm_ioplug_t *io)
@@ -139,6 +165,8 @@ static int paced_prepare(snd_pcm_ioplug_t *io)
         return -ENODEV;
     paced->first += paced->played;
     paced->played = paced->taken = 0;
+    paced->is_past = 0;
+    memset(paced->ring, 0, io->buffer_size * paced->frame_bytes);
     return arm(paced, 1000000);
 }
 
@@ -162,13 +190,8 @@ static snd_pcm_sframes_t paced_pointer(snd_pcm_ioplug_t *io)
     paced_t *paced = io->private_data;
     if (disconnected(paced))
         /* A negative answer would be taken for an underrun. */
-        return (snd_pcm_sframes_t)(io->hw_ptr % io->buffer_size);
-    if (play(paced)) {
-        if (paced->log && io->state == SND_PCM_STATE_RUNNING)
-            fprintf(paced->log, "UNDERRUN %ju\n", (uintmax_t)now_ns());
-        return -EPIPE;
-    }
-    return (snd_pcm_sframes_t)(paced->played % io->buffer_size);
+        return (snd_pcm_sframes_t)io->hw_ptr;
+    return play(paced) ? -EPIPE : (snd_pcm_sframes_t)(paced->played % paced->boundary);
 }
 
 static snd_pcm_sframes_t paced_transfer(snd_pcm_ioplug_t *io, const snd_pcm_channel_area_t *areas,
@@ -323,6 +346,8 @@ SND_PCM_PLUGIN_DEFINE_FUNC(paced)
         return error;
     }
     paced->io.version = SND_PCM_IOPLUG_VERSION;
+    /* Where it runs on, what it has played between two questions may be more than its buffer. */
+    paced->io.flags = SND_PCM_IOPLUG_FLAG_BOUNDARY_WA;
     paced->io.name = "paced test card";
     paced->io.callback = &callbacks;
     paced->io.private_data = paced;

@@ -243,6 +243,43 @@ def test_a_stop_is_bridged_and_the_delay_is_what_it_was(
     assert _longest(quiet) < 0.01 * 48000
 
 
+STOPPED_AFTER_TAKING_BACK = """
+        sink = AlsaSink("card", 48000)
+        play(sink, 60)
+        rewind, stops = sink._pcm.rewind, [{seconds}]
+
+        def rewind_and_stop(frames):
+            given = rewind(frames)
+            time.sleep(stops.pop() if stops else 0)
+            return given
+
+        sink._pcm.rewind = rewind_and_stop
+        play(sink, 60)
+        print(sink.underruns, file=sys.stderr)
+        sink.close()
+        """
+
+
+def test_a_stop_between_taking_back_and_writing_is_no_gap(
+    child: Callable[[str], str], tmp_path: Path
+) -> None:
+    said = child(STOPPED_AFTER_TAKING_BACK.format(seconds=0.1))
+    assert said.strip() == "0"
+    heard = np.fromfile(tmp_path / "card.raw", "<i2").reshape(-1, 2)[:, 0].astype(int)
+    assert _longest(np.abs(heard) < 300) < 0.01 * 48000
+    assert np.abs(heard).max() <= 0.5 * 32767 + 2
+
+
+def test_what_lies_in_the_card_is_heard_once_and_then_silence(
+    child: Callable[[str], str], tmp_path: Path
+) -> None:
+    said = child(STOPPED_AFTER_TAKING_BACK.format(seconds=1.0))
+    assert said.strip() == "1"
+    heard = np.fromfile(tmp_path / "card.raw", "<i2").reshape(-1, 2)[:, 0].astype(int)
+    assert _longest(heard == 0) > 0.5 * 48000
+    assert np.abs(heard).max() <= 0.5 * 32767 + 2
+
+
 def _longest(true: np.ndarray) -> int:
     ends = np.flatnonzero(np.concatenate([[True], ~true, [True]]))
     return int(np.diff(ends).max()) - 1

@@ -13,8 +13,8 @@ from ytm_device.owner import Owner
 
 _LIBRARY = "libasound.so.2"
 _asound = ctypes.CDLL(_LIBRARY)
-# These return at once. Python's other thread does not get its turn meanwhile: between taking sound
-# back and writing other sound in its place, the card must not be kept waiting.
+# These return at once. Python's other thread does not get its turn meanwhile: other sound has to
+# be in the place of what was taken back before the card comes to it.
 _at_once = ctypes.PyDLL(_LIBRARY)
 
 _PLAYBACK, _NONBLOCK = 0, 1
@@ -92,6 +92,7 @@ class Pcm(Owner):
             DeviceError: there is none, or it is in use.
         """
         self.name = name
+        self._buffer = 0
         self._handle = ctypes.c_void_p()
         # A card that is in use would otherwise be waited for, however long.
         result = _asound.snd_pcm_open(
@@ -128,19 +129,35 @@ class Pcm(Owner):
             in_lumps = bool(_asound.snd_pcm_hw_params_is_batch(params))
         finally:
             _asound.snd_pcm_hw_params_free(params)
+        self._buffer = room.value
         return Granted(rate.value, channels.value, frames.value, room.value, in_lumps)
 
-    def pace(self, *, wake_at: int, start_at: int) -> None:
+    def pace(self, *, wake_at: int, start_at: int, runs_on: bool) -> None:
         """Let `wait` end when there is room for `wake_at` frames, and start with `start_at`.
+
+        Args:
+            wake_at: frames.
+            start_at: frames.
+            runs_on: where nothing more is written it does not stop, but goes on with what lies in
+                its buffer, each frame once, and then with silence; `room` is then more than the
+                buffer.
 
         Raises:
             DeviceError: it refuses.
         """
-        params = ctypes.c_void_p()
+        params, boundary = ctypes.c_void_p(), ctypes.c_ulong()
         _asound.snd_pcm_sw_params_malloc(ctypes.byref(params))
         try:
             self._require(_asound.snd_pcm_sw_params_current(self._handle, params))
-            for key, value in (("avail_min", wake_at), ("start_threshold", start_at)):
+            self._require(_asound.snd_pcm_sw_params_get_boundary(params, ctypes.byref(boundary)))
+            for key, value in (
+                ("avail_min", wake_at),
+                ("start_threshold", start_at),
+                ("stop_threshold", boundary.value if runs_on else self._buffer),
+                ("silence_threshold", 0),
+                # As much as there is no end to: what was played is silence at once.
+                ("silence_size", boundary.value if runs_on else 0),
+            ):
                 setter = getattr(_asound, f"snd_pcm_sw_params_set_{key}")
                 self._require(setter(self._handle, params, ctypes.c_ulong(value)))
             self._require(_asound.snd_pcm_sw_params(self._handle, params))
@@ -168,7 +185,10 @@ class Pcm(Owner):
         return self._checked(_asound.snd_pcm_wait(self._handle, timeout_ms))
 
     def room(self) -> int:
-        """Frames that it would take at once; or one of `STOPPED`. Raises as `write`."""
+        """Frames that it would take at once; or one of `STOPPED`. Raises as `write`.
+
+        More than its buffer where it runs on, and has played on past what was written.
+        """
         return self._checked(_at_once.snd_pcm_avail(self._handle))
 
     def rewindable(self) -> int:

@@ -83,7 +83,8 @@ class GuardedWriter(Writer):
     """Keeps a few periods in the buffer, and behind them a guard, written anew each time.
 
     All that is counted here is frames: those in the buffer are what is to be heard and, behind it,
-    `_behind` of the guard.
+    `_behind` of the guard. Taking the guard back leaves it where it lies, and the card runs on: it
+    is heard even if this process is stopped before it has written anything in its place.
     """
 
     def __init__(self, pcm: Pcm, granted: Granted, periods: int, rate_hz: int) -> None:
@@ -134,6 +135,8 @@ class GuardedWriter(Writer):
 
     def _queued(self) -> int:
         room = self._pcm.room()
+        if room > self._buffer:
+            return -errno.EPIPE
         return room if room < 0 else self._buffer - room
 
     def _heard(self, queued: int) -> int:
@@ -161,7 +164,7 @@ class GuardedWriter(Writer):
         return True
 
     def _take_back(self, frames: int) -> bool:
-        """Whether the card has not run dry meanwhile."""
+        """Whether the card had not come so far already."""
         given = self._pcm.rewind(frames)
         if given == frames:
             return True
@@ -175,6 +178,8 @@ class GuardedWriter(Writer):
     def _stopped(self) -> bool:
         self._behind = 0
         self._guard.forget()
+        # It may be running on with silence.
+        self._pcm.drop()
         return False
 
     def _turn_off(self) -> None:
@@ -188,7 +193,7 @@ class GuardedWriter(Writer):
 
     def _pace(self) -> None:
         left = self._full - self._period + self.guard
-        self._pcm.pace(wake_at=self._buffer - left, start_at=self._full)
+        self._pcm.pace(wake_at=self._buffer - left, start_at=self._full, runs_on=self.guard > 0)
 
 
 def margin(granted: Granted) -> int:
@@ -216,7 +221,7 @@ def probe(pcm: Pcm, granted: Granted) -> Rewinds:
     """Write silence to a PCM that has not started, take it back, and write it again."""
     frames = _PROBED_PERIODS * granted.period
     silence = np.zeros((frames, granted.channels), np.int16)
-    pcm.pace(wake_at=1, start_at=granted.buffer)
+    pcm.pace(wake_at=1, start_at=granted.buffer, runs_on=False)
     # `type null` gives back what it never got.
     if pcm.rewindable() != 0:
         return Rewinds.NO
