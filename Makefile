@@ -24,7 +24,8 @@ IMAGE := build/appliance
 test-appliance: setup ## the units under a real systemd in a container, and an image in a virtual machine (as root)
 	mkdir -p $(IMAGE)
 	[ -f $(IMAGE)/key ] || ssh-keygen -q -t ed25519 -N "" -f $(IMAGE)/key
-	$(BIN)/ytm-image --target debian-amd64 --out $(IMAGE)/mirror.img --ssh-key $(IMAGE)/key.pub --console ttyS0
+	rm -rf $(IMAGE)/light.bundle && $(BIN)/python tests/appliance/light_bundle.py $(IMAGE)/light.bundle
+	$(BIN)/ytm-image --target debian-amd64 --bundle $(IMAGE)/light.bundle --out $(IMAGE)/mirror.img --ssh-key $(IMAGE)/key.pub --console ttyS0
 	YTM_IMAGE=$(IMAGE)/mirror.img YTM_IMAGE_KEY=$(IMAGE)/key $(BIN)/pytest tests/appliance -s $(ARGS)
 
 SOUND_SOAK_S ?= 600
