@@ -1,4 +1,4 @@
-"""The demo bundle with a sound that costs an emulated processor less; pictures and nets as they are.
+"""The demo bundle with a sound that costs an emulated processor less; nets as they are.
 
     python tests/appliance/light_bundle.py OUT
 
