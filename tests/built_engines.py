@@ -14,6 +14,7 @@ from ytm_bundle.engines import (
     EngineKey,
     EngineReport,
     GraphReport,
+    SoundWay,
     writing_engines,
 )
 from ytm_device.engines.onnx import optimised
@@ -26,6 +27,7 @@ def build_engines(
     *,
     key: EngineKey | None = None,
     instead: Mapping[str, bytes] | None = None,
+    sound: SoundWay | None = None,
 ) -> Path:
     """Write engines for `bundle` and this machine; the folder they are in.
 
@@ -34,6 +36,7 @@ def build_engines(
         place: such as `/data/ytm/engines`.
         key: under which they are written, if under another.
         instead: some engines as they are not made.
+        sound: what is said to have been measured.
     """
     key = key or onnx_key(bundle)
     reports = []
@@ -52,7 +55,11 @@ def build_engines(
                 )
             )
         report = EngineReport(
-            backend=key.backend, version=key.version, built={}, graphs=tuple(reports)
+            backend=key.backend,
+            version=key.version,
+            built={},
+            graphs=tuple(reports),
+            sound=sound,
         )
         (folder / REPORT_NAME).write_text(report.model_dump_json(), encoding="utf-8")
     return place / key.folder

@@ -13,7 +13,7 @@ import typer
 from ytm_build.engine.answer import answer
 from ytm_build.engine.board import build_there
 from ytm_build.engine.build import Outcome, build_engines
-from ytm_build.engine.choice import Backend, builder_for, places_for
+from ytm_build.engine.choice import Backend, builder_for, kept_in, places_for
 from ytm_build.engine.describe import describe
 from ytm_build.engine.show import BuildDisplay, duration, printable
 from ytm_build.engine.ssh import Board
@@ -157,7 +157,9 @@ def _engines(path: Path, wish: _Wish, as_json: bool) -> None:
     with open_bundle(path) as bundle, BuildDisplay() as display:
         if wish.board is None:
             places, builder = places_for(path, wish.into), builder_for(wish.backend)
-            outcome = build_engines(bundle, builder, places, display.tell, wish.force)
+            outcome = build_engines(
+                bundle, builder, places, display.tell, wish.force, kept_in(places[0])
+            )
         else:
             place = places_for(path, wish.into)[0]
             outcome = build_there(bundle, wish.board, place, display, wish.backend, wish.force)

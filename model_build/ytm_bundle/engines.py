@@ -15,9 +15,10 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
@@ -35,6 +36,8 @@ KEY_NAME = "key.json"
 REPORT_NAME = "report.json"
 MAX_JSON_BYTES = 1 << 20
 _FOLDER_CHARACTERS = 32
+_FOLDER = re.compile(rf"[0-9a-f]{{{_FOLDER_CHARACTERS}}}")
+_LEAVING = ".leaving-"
 _PLATFORM_CHARACTERS = 16
 
 Word = Annotated[str, Field(max_length=512)]
@@ -94,6 +97,14 @@ class GraphReport(Spec):
     """Median of a run with a batch of one."""
 
 
+class SoundWay(Spec):
+    """What streams the sound on the machine of the engines, as it was measured there."""
+
+    graph: bool
+    """The engine of the graph `inverter`; otherwise the processor's compiled kernel."""
+    why: Annotated[str, Field(max_length=1024)]
+
+
 class EngineReport(Spec):
     """What was found when the engines were built."""
 
@@ -102,6 +113,8 @@ class EngineReport(Spec):
     built: dict[Word, Word]
     """What is known of the machine, such as its name."""
     graphs: tuple[GraphReport, ...]
+    sound: SoundWay | None = None
+    """None where there was nothing to choose between."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +176,54 @@ def find_engines(
         if problems is not None:
             problems.append(problem)
     return None
+
+
+def reports(place: Path) -> Iterator[EngineReport]:
+    """What is said of all engines in a place, for whatever machine; nothing is verified.
+
+    What cannot be read is left out.
+    """
+    for path in sorted(place.glob(f"*/{REPORT_NAME}")):
+        with suppress(BundleError):
+            yield _read(path, EngineReport)
+
+
+def remove_old(place: Path, keep: EngineFolder, most: int) -> list[Path]:
+    """Leave only the newest engines in a place, whatever they were built for.
+
+    What is no folder of engines is never touched, and no link is followed. Killed at any moment, it
+    leaves each folder whole or as a leftover that the next call removes.
+
+    Args:
+        place: where the engines lie.
+        keep: stays, however old it is.
+        most: folders that stay, >= 1.
+
+    Returns:
+        The folders that were removed; none while another process builds there.
+    """
+    with suppress(BundleError), _alone_in(place):
+        for left in place.glob(f"{_LEAVING}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        others = sorted(
+            (path for path in place.iterdir() if _is_engines(path) and path != keep.folder),
+            key=lambda path: (path / SUMS_NAME).stat().st_mtime_ns,
+            reverse=True,
+        )
+        removed = others[most - 1 :]
+        for path in removed:
+            leaving = path.with_name(f"{_LEAVING}{path.name}")
+            path.rename(leaving)
+            shutil.rmtree(leaving, ignore_errors=True)
+        return removed
+    return []
+
+
+def _is_engines(path: Path) -> bool:
+    """Whether a path is a folder that `writing_engines` made."""
+    is_named = _FOLDER.fullmatch(path.name) is not None
+    is_folder = is_named and path.is_dir() and not path.is_symlink()
+    return is_folder and all((path / name).is_file() for name in (KEY_NAME, SUMS_NAME))
 
 
 @contextmanager

@@ -22,7 +22,8 @@ from ytm_build.resynthesis import mel_of
 from ytm_bundle.manifest import StreamInversion
 from ytm_device.engines.onnx import OnnxEngine
 from ytm_device.sound.modes import STREAM, ZERO
-from ytm_device.sound.streaming.choice import GRAPH, KERNEL, choose, hop_times
+from ytm_device.sound.streaming.choice import choose, hop_times
+from ytm_device.sound.streaming.chosen import GRAPH, KERNEL
 from ytm_device.sound.streaming.compiled import CompiledStream
 from ytm_device.sound.streaming.graph import GraphStream
 from ytm_device.sound.streaming.reference import ReferenceStream

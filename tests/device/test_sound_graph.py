@@ -21,7 +21,8 @@ from ytm_device.bundles import DEMO_BUNDLE
 from ytm_device.engines.onnx import OnnxEngine
 from ytm_device.sound.modes import STREAM, ZERO
 from ytm_device.sound.player import Player
-from ytm_device.sound.streaming.choice import GRAPH, KERNEL, HopTimes, choose, compare, hop_times
+from ytm_device.sound.streaming.choice import HopTimes, choose, compare, hop_times
+from ytm_device.sound.streaming.chosen import GRAPH, KERNEL
 from ytm_device.sound.streaming.compiled import CompiledStream
 from ytm_device.sound.streaming.graph import GraphStream
 from ytm_device.sound.streaming.reference import ReferenceStream

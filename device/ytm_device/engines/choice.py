@@ -21,7 +21,7 @@ from ytm_device.engines.asked import Asked
 from ytm_device.engines.engine import Tensor
 from ytm_device.engines.golden import expected_of
 from ytm_device.engines.mind import ANSWERING, Answer, Mind, OnnxMind, check_finite
-from ytm_device.engines.own_thread import MindThread
+from ytm_device.engines.own_thread import OwnThread
 from ytm_device.engines.search import Candidate, Search, Wish, load_engines
 from ytm_device.health.limits import REFLECTIONS_PER_S
 from ytm_device.owner import Owner
@@ -43,7 +43,7 @@ class _Built:
     """Engines, and the thread in which they are."""
 
     candidate: Candidate
-    thread: MindThread
+    thread: OwnThread[Mind]
     asked: Asked
     begun_ns: int
 
@@ -179,7 +179,7 @@ class ChosenMind(Owner):
             return
         asked = found.asked(self._run_dir)
         load = partial(load_engines, found, self._expected, asked, self._wish)
-        self._loading = _Built(found, MindThread(load), asked, now_ns)
+        self._loading = _Built(found, OwnThread(load), asked, now_ns)
 
     def _change_over(self, loaded: _Built) -> None:
         self._loading = None
@@ -212,7 +212,7 @@ class ChosenMind(Owner):
 
 def _asked(built: _Built, image: Tensor, noise: Tensor) -> Answer:
     with built.asked.asking():
-        answer = built.thread.answer(image, noise)
+        answer = built.thread.ask(lambda mind: mind.answer(image, noise)).result()
     check_finite(answer)
     return answer
 

@@ -48,9 +48,9 @@ class Candidate:
         """Where they lie."""
         return self.place / self.key.folder
 
-    def asked(self, run_dir: Path) -> Asked:
-        """The mark of these engines, and of none that are built later."""
-        return Asked(run_dir, f"{self.key.folder[:_SHORT]}-{self.mark[-1]:x}")
+    def asked(self, run_dir: Path, what: str = "") -> Asked:
+        """The mark of these engines, or of `what` of them, and of none that are built later."""
+        return Asked(run_dir, f"{what}{self.key.folder[:_SHORT]}-{self.mark[-1]:x}")
 
 
 class Search:
@@ -109,7 +109,7 @@ def _result(keys: Future[_Keys]) -> _Keys:
     if not keys.done():
         return (), None
     if (error := keys.exception()) is not None:
-        return (), f"engines cannot be looked for: {error!r}"
+        return (), f"engines cannot be looked for: {error}"
     return keys.result()
 
 

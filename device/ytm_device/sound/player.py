@@ -51,7 +51,10 @@ class Player:
         """
         self._sound, self._strikes = sound, strikes
         self._inverter = _inverter(sound, matrices)
-        self.chunk = chunk = self._inverter.chunk
+        inverter = self._inverter
+        self.stream = inverter.chosen if isinstance(inverter, Stream) else None
+        """What streams the sound; None where it is made of grains."""
+        self.chunk = chunk = inverter.chunk
         """Samples that are made at a time."""
         self.gain = Gain(chunk, sound.playback_rate_hz)
         """Any thread may set its `target_db`."""

@@ -29,6 +29,7 @@ from ytm_device.sound.player import Player
 from ytm_device.sound.realtime import collect_garbage
 from ytm_device.sound.settings import SoundSettings
 from ytm_device.sound.sink import ClockedNullSink, Sink
+from ytm_device.sound.streaming.graph_search import GraphSearch
 from ytm_device.status import Value
 
 SERVICE = "sound"
@@ -71,7 +72,8 @@ def run(
         BundleKeeper(attendant.bundle_path, Programme, attendant.last_good_bundle) as keeper,
         Subscriber(endpoint(run_dir)) as subscriber,
     ):
-        service = _Service(attendant, keeper, subscriber, stop, memory_locked)
+        about = _Machine(source.data, run_dir, memory_locked)
+        service = _Service(attendant, keeper, subscriber, stop, about)
         while not stop.is_set():
             with _sink(keeper.bundle, attendant.settings.sound, headless) as sink:
                 service.play_on(sink)
@@ -87,6 +89,15 @@ def _sink(bundle: Bundle, settings: SoundSettings, headless: bool) -> Sink:
 
 
 @dataclass(frozen=True)
+class _Machine:
+    """What the service runs on."""
+
+    data: Path
+    run_dir: Path
+    memory_locked: bool
+
+
+@dataclass(frozen=True)
 class _Service:
     """Everything that lasts as long as the service."""
 
@@ -94,7 +105,7 @@ class _Service:
     keeper: BundleKeeper[Programme]
     subscriber: Subscriber
     stop: threading.Event
-    memory_locked: bool
+    machine: _Machine
 
     def play_on(self, sink: Sink) -> None:
         """Play on one sink until another is needed, or until `stop` is set."""
@@ -102,14 +113,19 @@ class _Service:
         while not self.stop.is_set() and self._suits(sink, opened_for):
             show = _Show(self.keeper, self.subscriber, sink, self.attendant)
             show.turn(time.monotonic_ns(), WAIT_S)
-            with AudioLoop(show.player, sink) as loop:
+            with self._search(show) as search, AudioLoop(show.player, sink) as loop:
                 while not self.stop.is_set() and self._suits(sink, opened_for):
-                    self._turn(show, loop, sink)
+                    self._turn(show, loop, sink, search)
                     if self.keeper.look(time.monotonic_ns()):
                         self.keeper.change()
                         break
             _check(loop)
-            self._report(show, loop)
+            self._report(show, loop, search)
+
+    def _search(self, show: _Show) -> GraphSearch:
+        wish = self.attendant.settings.reflect.engines
+        data, run_dir, stream = self.machine.data, self.machine.run_dir, show.player.stream
+        return GraphSearch(self.keeper.bundle, data, run_dir, wish, stream)
 
     def _suits(self, sink: Sink, opened_for: SoundSettings) -> bool:
         wanted = self.attendant.settings.sound
@@ -118,25 +134,26 @@ class _Service:
             and self.keeper.bundle.manifest.sound.playback_rate_hz == sink.rate_hz
         )
 
-    def _turn(self, show: _Show, loop: AudioLoop, sink: Sink) -> None:
+    def _turn(self, show: _Show, loop: AudioLoop, sink: Sink, search: GraphSearch) -> None:
         """Let the player follow what is on, once, and see to everything else."""
         show.turn(time.monotonic_ns(), WAIT_S)
         show.note(loop.heard)
         _check(loop)
         now_ns = time.monotonic_ns()
         self.attendant.turn(now_ns)
+        search.look(now_ns)
         if show.advanced(loop):
             self.attendant.finished(now_ns)
         if isinstance(sink, CardSink):
             sink.reopen(now_ns)
         if self.attendant.due(now_ns):
-            self._report(show, loop)
+            self._report(show, loop, search)
 
-    def _report(self, show: _Show, loop: AudioLoop) -> None:
+    def _report(self, show: _Show, loop: AudioLoop, search: GraphSearch) -> None:
         show.set_levels()
         now_ns = time.monotonic_ns()
-        about = self.keeper.fields | {"memory_locked": self.memory_locked}
-        self.attendant.report(now_ns, about | show.status(now_ns, loop))
+        about = self.keeper.fields | {"memory_locked": self.machine.memory_locked}
+        self.attendant.report(now_ns, about | show.status(now_ns, loop) | search.fields)
         collect_garbage()
 
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from ytm_build.engine import wire
 from ytm_build.engine.build import Outcome, build_engines
-from ytm_build.engine.choice import builder_for
+from ytm_build.engine.choice import KEPT, builder_for
 from ytm_build.engine.events import MAX_SAID, Event, Said
 from ytm_build.engine.partial import Arriving, pieces, spec_of
 from ytm_bundle.bundle import open_bundle
@@ -184,7 +184,7 @@ class _Session:
             if self._builder.key(bundle) != self._key:
                 raise EngineError("the bundle that was sent has other graphs than were announced")
             return build_engines(
-                bundle, self._builder, self._places(), self._event, self._wish.force
+                bundle, self._builder, self._places(), self._event, self._wish.force, KEPT
             )
 
     def _give(self, fetch: wire.Fetch) -> None:

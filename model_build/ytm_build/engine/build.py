@@ -17,6 +17,7 @@ from ytm_build.engine.builder import EngineBuilder
 from ytm_build.engine.estimate import Estimate, earlier_build_s
 from ytm_build.engine.events import Begun, Done, Said, Tell
 from ytm_build.engine.examine import examine
+from ytm_build.engine.sounding import sound_way
 from ytm_build.engine.timing import read_cache, write_cache
 from ytm_build.engine.unfinished import Unfinished
 from ytm_bundle.bundle import Bundle
@@ -26,7 +27,9 @@ from ytm_bundle.engines import (
     EngineKey,
     EngineReport,
     GraphReport,
+    SoundWay,
     find_engines,
+    remove_old,
     timing_cache_path,
     writing_engines,
 )
@@ -49,6 +52,7 @@ def build_engines(
     places: Sequence[Path],
     tell: Tell,
     force: bool = False,
+    keep: int | None = None,
 ) -> Outcome:
     """Make the engines of `bundle` for this machine, unless they are there.
 
@@ -60,6 +64,7 @@ def build_engines(
         places: where they may be; the first is where they are written.
         tell: called with all that happens.
         force: build them though they are there, and nothing that was finished before is used.
+        keep: newest engines that stay where these are written, these among them; None: all.
 
     Raises:
         EngineError: a graph cannot be built or differs too much, or they cannot be written.
@@ -79,7 +84,10 @@ def build_engines(
             for report in reports:
                 path = unfinished.path(report.name)
                 shutil.copyfile(path, folder / path.name)
-            text = _report(key, builder, reports).model_dump_json(indent=2)
+            way = sound_way(bundle, folder, builder)
+            if way is not None:
+                tell(Said(text=f"sound: {way.why}"))
+            text = _report(key, builder, reports, way).model_dump_json(indent=2)
             (folder / REPORT_NAME).write_text(text, encoding="utf-8")
         with if_alone(place) as alone:
             if alone:
@@ -88,6 +96,9 @@ def build_engines(
     made = _found([place], key, tell)
     if made is None:
         raise EngineError(f"{place / key.folder}: was written and is not sound; check the disk")
+    if keep is not None:
+        for folder in remove_old(place, made, keep):
+            tell(Said(text=f"{folder}: removed, the newest {keep} are kept"))
     return Outcome(made, built=True)
 
 
@@ -148,7 +159,9 @@ def _found(places: Sequence[Path], key: EngineKey, tell: Tell) -> EngineFolder |
     return found
 
 
-def _report(key: EngineKey, builder: EngineBuilder, reports: Sequence[GraphReport]) -> EngineReport:
+def _report(
+    key: EngineKey, builder: EngineBuilder, graphs: Sequence[GraphReport], sound: SoundWay | None
+) -> EngineReport:
     built = {
         "by": builder.name,
         "gpu": key.gpu,
@@ -157,7 +170,11 @@ def _report(key: EngineKey, builder: EngineBuilder, reports: Sequence[GraphRepor
         "machine": platform.machine(),
     }
     return EngineReport(
-        backend=key.backend, version=key.version, built=built, graphs=tuple(reports)
+        backend=key.backend,
+        version=key.version,
+        built=built,
+        graphs=tuple(graphs),
+        sound=sound,
     )
 
 

@@ -15,6 +15,9 @@ from ytm_bundle.errors import DeviceError, EngineError, UsageError
 from ytm_device.bundles import DATA
 from ytm_device.engines.cuda import first_gpu
 
+KEPT = 4
+"""Engines that stay on a board: of the bundles that took turns of late, or of an older system."""
+
 
 class Backend(str, Enum):
     """What is to run the engines."""
@@ -61,3 +64,8 @@ def places_for(bundle: Path, into: Path | None, data: Path = DATA) -> tuple[Path
     raise UsageError(
         f"{bundle}: a packed bundle holds no engines; unpack it, or give --into DIR for them"
     )
+
+
+def kept_in(place: Path, data: Path = DATA) -> int | None:
+    """How many engines stay in `place`; None: all, since it is somebody's own folder."""
+    return KEPT if place == data / ENGINES_FOLDER else None

@@ -29,6 +29,7 @@ from ytm_bundle.bundle import Bundle, open_bundle
 from ytm_bundle.engines import find_engines, timing_cache_path
 from ytm_bundle.errors import BundleError, EngineError
 from ytm_bundle.manifest import GRAPH_NAMES
+from ytm_device.bundles import DEMO_BUNDLE
 from ytm_device.engines.golden import distance
 from ytm_device.engines.onnx import OnnxEngine
 from ytm_device.engines.platform import onnx_key
@@ -70,6 +71,16 @@ def test_every_graph_becomes_an_engine_as_good_as_it(tiny_bundle: Bundle, tmp_pa
         assert report.latency_ms > 0
     assert [type(event) for event in told] == [Begun, Done] * len(GRAPH_NAMES)
     assert sorted(path.name for path in tmp_path.iterdir()) == [outcome.engines.key.folder]
+
+
+def test_how_the_sound_is_streamed_best_is_measured_and_kept(tmp_path: Path) -> None:
+    with open_bundle(DEMO_BUNDLE) as bundle:
+        outcome, told = build(bundle, tmp_path, OnnxBuilder())
+    way = outcome.engines.report.sound
+    assert way is not None
+    assert "ms a hop" in way.why
+    assert way.graph == way.why.startswith("the graph is faster: ")
+    assert told[-1] == Said(text=f"sound: {way.why}")
 
 
 def test_what_is_there_is_not_built_again_unless_it_must(

@@ -15,12 +15,12 @@ from ytm_bundle.errors import DeviceError
 from ytm_bundle.manifest import INVERTER, StreamInversion
 from ytm_device.engines.engine import Engine
 from ytm_device.sound.gesture import between
+from ytm_device.sound.streaming.chosen import GRAPH, KERNEL
 from ytm_device.sound.streaming.compiled import CompiledStream
 from ytm_device.sound.streaming.graph import GraphStream
 from ytm_device.sound.streaming.stream import MelStream, step_s, steps_per_frame
 from ytm_device.sound.streaming.tables import Array, StreamTables
 
-KERNEL, GRAPH = "kernel", "graph"
 MOST_SHARE = 0.5
 """Of a hop's duration: a graph whose slowest hop in a hundred takes longer is not taken. The rest
 is for whatever else the machine does."""

@@ -43,10 +43,15 @@ class GraphStream:
 
         Args:
             shared: of the sound that the graph was made for.
-            engine: of that graph; the caller closes it.
+            engine: of that graph.
         """
         self._engine, self._shared = engine, shared
+        self.backend, self.hop = engine.backend, shared.hop
         self.restart()
+
+    def close(self) -> None:
+        """Close the engine."""
+        self._engine.close()
 
     def restart(self) -> None:
         """See `ReferenceStream.restart`."""

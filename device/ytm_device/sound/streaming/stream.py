@@ -9,12 +9,13 @@ import numpy as np
 from ytm_bundle.bundle import MelMatrices
 from ytm_bundle.manifest import SoundSpec, StreamInversion
 from ytm_device.sound.gesture import Gesture, Playhead, between
+from ytm_device.sound.streaming.chosen import ChosenStream
 from ytm_device.sound.streaming.compiled import CompiledStream
 from ytm_device.sound.streaming.tables import OVERLAP, Array, StreamTables
 
 
 class MelStream(Protocol):
-    """`ReferenceStream` or `CompiledStream`."""
+    """`ReferenceStream`, `CompiledStream`, `GraphStream`, or the `ChosenStream` of the last two."""
 
     def revise(self, frame: int, power: Array) -> None:
         """Put another mel under a frame that is not finished."""
@@ -77,7 +78,9 @@ class Stream:
             DeviceError: the compiled library cannot be used.
         """
         tables = StreamTables(sound, inversion, matrices)
-        self._stream: MelStream = CompiledStream(tables)
+        self.chosen = ChosenStream(tables, step_s(sound))
+        """What streams; any thread may give it a graph."""
+        self._stream: MelStream = self.chosen
         self._look_ahead = tables.look_ahead
         self._playhead = Playhead(sound.n_mels, step_s(sound))
         self.chunk, self.delay = tables.hop, tables.delay
