@@ -89,6 +89,11 @@ SAID = [
     ("sound.turned_down", "sound", {"gain_db": None}),
     ("sound.underruns", "sound", {"underruns_recent": 50}),
     ("sound.not_urgent", "sound", {"real_time": False}),
+    (
+        "sound.not_urgent",
+        "sound",
+        {"real_time": False, "real_time_why_not": "the sound takes 97% of its processor"},
+    ),
     ("sound.not_locked", "sound", {"memory_locked": False}),
     ("card.unsteady", "sound", {"card_losses_recent": 50}),
     ("screen.no_display", "screen", {"driver": None, "problem": "no display is connected"}),

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +11,20 @@ import numpy as np
 import pytest
 
 from fake_framebuffer import FakeFramebuffer
+from ytm_bundle.errors import DeviceError
 from ytm_bundle.manifest import ImageSpec
 from ytm_device.screen import framebuffer
+from ytm_device.screen.attempts import MOST, RETRIED_AFTER_S, Attempts
 from ytm_device.screen.display import (
     FIRST_PAUSE_S,
     LONGEST_PAUSE_S,
     LOOK_EVERY_S,
     Display,
 )
-from ytm_device.screen.outlets import Places
+from ytm_device.screen.outlets import Outlet, Places
 from ytm_device.screen.picture import Enlarger
+from ytm_device.screen.presenter import Presenter
+from ytm_device.screen.window import SdlPresenter
 from ytm_device.settings.model import ScreenSettings
 
 S = 1_000_000_000
@@ -253,3 +260,74 @@ def test_a_thousand_displays_come_and_go(places: Places, fake: FakeFramebuffer) 
             display.attend((2 * turn + 2) * S)
         assert display.driver == "none"
         assert held() == before
+
+
+DYING = """
+import os, sys
+from pathlib import Path
+from ytm_bundle.manifest import ImageSpec
+from ytm_device.screen import display
+from ytm_device.screen.outlets import Places
+from ytm_device.settings.model import ScreenSettings
+display.SdlPresenter = lambda outlet: os.abort()
+places, run_dir = Places(Path(sys.argv[1]), Path(sys.argv[2])), Path(sys.argv[3])
+image = ImageSpec(width=16, height=16, fit="squeeze")
+display.Display(image, ScreenSettings(), places=places, run_dir=run_dir).attend(0)
+"""
+
+
+def _die_while_opening(places: Places, run_dir: Path) -> None:
+    """As a service does whose graphics driver crashes."""
+    words = [sys.executable, "-c", DYING, str(places.sys), str(places.dev), str(run_dir)]
+    assert subprocess.run(words, check=False).returncode == -signal.SIGABRT
+
+
+def test_a_driver_that_crashes_twice_is_passed_over_for_a_while(
+    places: Places, fake: FakeFramebuffer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def refuse(outlet: Outlet) -> Presenter:
+        tried.append(outlet.kind)
+        raise DeviceError("planted")
+
+    monkeypatch.setattr("ytm_device.screen.display.SdlPresenter", refuse)
+    _plug(places, "connected")
+    fake.plug()
+    _die_while_opening(places, tmp_path)
+    with Display(SPEC, ScreenSettings(), places=places, run_dir=tmp_path) as display:
+        assert display.attend(0)
+    assert tried == ["kmsdrm"], "one crash may be anybody's fault"
+    for _ in range(MOST):
+        _die_while_opening(places, tmp_path)
+    with Display(SPEC, ScreenSettings(), places=places, run_dir=tmp_path) as display:
+        assert display.attend(0)
+        assert display.driver == "framebuffer"
+        assert f"{MOST} processes ended" in str(display.problem)
+    assert tried == ["kmsdrm"]
+    mark = next(tmp_path.glob("*.opening"))
+    past_s = mark.stat().st_mtime - RETRIED_AFTER_S - 1
+    os.utime(mark, (past_s, past_s))
+    with Display(SPEC, ScreenSettings(), places=places, run_dir=tmp_path) as display:
+        assert display.attend(0)
+    assert tried == ["kmsdrm", "kmsdrm"]
+    assert not mark.exists(), "it was refused, and nothing crashed"
+
+
+@pytest.mark.parametrize("text", ["", "many", "-9"])
+def test_a_mark_that_is_none_hinders_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "screen.opening").write_text(text)
+    assert Attempts(tmp_path).why_not() is None
+
+
+def test_a_picture_that_is_shown_takes_the_mark_away(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offscreen = SdlPresenter(Outlet("offscreen"))
+    monkeypatch.setattr("ytm_device.screen.display.SdlPresenter", lambda outlet: offscreen)
+    _plug(places, "connected")
+    with Display(SPEC, ScreenSettings(), places=places, run_dir=tmp_path) as display:
+        assert display.attend(0)
+        assert list(tmp_path.glob("*.opening"))
+        assert display.show(_picture(), (0, 0))
+        assert not list(tmp_path.glob("*.opening"))

@@ -223,7 +223,10 @@ def _judge_sound(said: Said, _now_ns: int) -> Iterator[Finding]:
         yield from _served_nobody(said, "sound.no_card")
     elif not (said.words("sink") or _NOTHING).startswith(_NOTHING):
         if said.flag("real_time") is False:
-            yield Finding("sound.not_urgent", said.service, "plays without real-time priority")
+            why = said.words("real_time_why_not")
+            without = "plays without real-time priority"
+            what = f"{without}: {why}" if why else without
+            yield Finding("sound.not_urgent", said.service, what)
         if said.flag("memory_locked") is False:
             yield Finding("sound.not_locked", said.service, "may be swapped out")
     if said.mode == IDLE:

@@ -116,6 +116,7 @@ MAY_BE: Checks = {
     "memory_kib_at_start": _AMOUNT_OR_NONE,
     "presence_always": _is_flag,
     "presence_since_ns": _AMOUNT_OR_NONE,
+    "real_time_why_not": _WORDS_OR_NONE,
 }
 """Judged where a service says it."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from ytm_bundle.errors import DeviceError
 from ytm_bundle.manifest import ImageSpec
 from ytm_device.console import say
 from ytm_device.owner import Owner
+from ytm_device.screen.attempts import Attempts
 from ytm_device.screen.framebuffer import FramebufferPresenter
 from ytm_device.screen.outlets import BARE, Outlet, Places, outlets, why_none
 from ytm_device.screen.picture import Enlarger, Pixels, Shift
@@ -37,6 +39,7 @@ class Display(Owner):
         settings: ScreenSettings,
         headless: bool = False,
         places: Places | None = None,
+        run_dir: Path | None = None,
     ) -> None:
         """Open nothing yet: `attend` does.
 
@@ -45,6 +48,7 @@ class Display(Owner):
             settings: what is wanted of the screen.
             headless: draw into memory that nobody sees.
             places: where to look for what is connected; None for the kernel's own.
+            run_dir: gets a mark while a screen without a desktop is opened; see `Attempts`.
         """
         self.problem: str | None = None
         """Why nothing can be seen, or not as wanted; None if all is well."""
@@ -55,6 +59,7 @@ class Display(Owner):
         self._terminal: Terminal | None = None
         self._enlarger: Enlarger | None = None
         self._resting = False
+        self._attempts = Attempts(run_dir)
         self._found: list[Outlet] = []
         self._look_ns = self._try_ns = 0
         self._pause_s = FIRST_PAUSE_S
@@ -114,6 +119,7 @@ class Display(Owner):
         except DeviceError as error:
             self._lose(str(error))
             return False
+        self._attempts.end()
         return True
 
     def poll(self) -> Happened:
@@ -182,7 +188,16 @@ class Display(Owner):
             self._put_console_away()
         if outlet.kind == "framebuffer":
             return FramebufferPresenter(self._places.framebuffer)
-        return SdlPresenter(outlet, self._settings.window)
+        if outlet.kind != "kmsdrm":
+            return SdlPresenter(outlet, self._settings.window)
+        if (why := self._attempts.why_not()) is not None:
+            raise DeviceError(f"screen: {outlet}: {why}")
+        self._attempts.begin()
+        try:
+            return SdlPresenter(outlet)
+        except DeviceError:
+            self._attempts.end()
+            raise
 
     def _put_console_away(self) -> None:
         if self._terminal is None:
@@ -198,6 +213,7 @@ class Display(Owner):
     def _give_back(self) -> None:
         if self._presenter is not None:
             self._presenter.close()
+        self._attempts.end()
         self._presenter = self._outlet = self._enlarger = None
 
     def _have_problem(self, problem: str | None) -> None:

@@ -59,7 +59,9 @@ def run(
         Attendant(SERVICE, run_dir, source, time.monotonic_ns()) as attendant,
         BundleKeeper(attendant.bundle_path, Programme, attendant.last_good_bundle) as keeper,
         Subscriber(endpoint(run_dir)) as subscriber,
-        Display(keeper.bundle.manifest.image, attendant.settings.screen, headless) as display,
+        Display(
+            keeper.bundle.manifest.image, attendant.settings.screen, headless, run_dir=run_dir
+        ) as display,
     ):
         show = _show(keeper, subscriber, display, attendant)
         while not stop.is_set():

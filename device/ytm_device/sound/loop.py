@@ -13,7 +13,7 @@ from ytm_device.owner import Owner
 from ytm_device.sound.gesture import Gesture
 from ytm_device.sound.level import falling, rising
 from ytm_device.sound.player import Player
-from ytm_device.sound.realtime import urgent_thread
+from ytm_device.sound.realtime import Appetite, ordinary_thread, urgent_thread
 from ytm_device.sound.sink import Sink
 
 JOIN_S = 10.0
@@ -43,6 +43,8 @@ class AudioLoop(Owner):
         """The newest gesture that was written."""
         self.urgent = False
         """The thread has real-time priority."""
+        self.why_not_urgent: str | None = None
+        """Why it gave that up; None if it has it, or never had."""
         self.failure: BaseException | None = None
         """What ended the thread, if it was not `close`."""
         self._stopping = False
@@ -66,8 +68,16 @@ class AudioLoop(Owner):
             self.failure = error
 
     def _play(self) -> None:
+        appetite = Appetite(self._sink.rate_hz)
         while not self._stopping:
-            self._write(self._next_period())
+            began_s = time.thread_time()
+            period = self._next_period()
+            took_s = time.thread_time() - began_s
+            if appetite.made(period.size, took_s) and self.urgent:
+                ordinary_thread()
+                self.urgent = False
+                self.why_not_urgent = f"the sound takes {appetite.share:.0%} of its processor"
+            self._write(period)
         period = self._next_period()
         np.multiply(period, falling(period.size), out=period)
         self._write(period)

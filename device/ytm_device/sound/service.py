@@ -260,6 +260,7 @@ class _Show:
             "gain_db": None if math.isinf(gain_db) else round(gain_db, 1),
             "muted": self._attendant.muted,
             "real_time": loop.urgent,
+            "real_time_why_not": loop.why_not_urgent,
             "frame_to_sound_p50_ms": self._latency.percentile_ms(50),
             "frame_to_sound_p95_ms": self._latency.percentile_ms(95),
         }
