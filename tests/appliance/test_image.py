@@ -62,6 +62,20 @@ def test_the_root_is_checked_read_only_and_under_an_overlay(virtual: Virtual) ->
     virtual.wait_for(lambda: "vda5" in virtual.run("findmnt --noheadings --output SOURCE /data"))
 
 
+CONSOLE = """
+import fcntl, os, struct
+console = os.open("/dev/tty0", os.O_RDWR | os.O_NOCTTY)
+for request in (0x4B3B, 0x4B44):  # KDGETMODE, KDGKBMODE
+    print(*struct.unpack("i", fcntl.ioctl(console, request, b"xxxx")))
+"""
+
+
+def test_the_console_is_dark_and_no_key_reaches_it(virtual: Virtual) -> None:
+    graphics, off = 1, 4
+    said = virtual.run("python3 -", give=CONSOLE.encode())
+    assert said.split() == [str(graphics), str(off)]
+
+
 def test_nothing_listens_but_the_door(virtual: Virtual) -> None:
     listening = virtual.run("ss --no-header --listening --tcp --udp --numeric").splitlines()
     ports = {line.split()[4].rpartition(":")[2] for line in listening if "LISTEN" in line}

@@ -17,7 +17,7 @@ def places(tmp_path: Path) -> Places:
     tty.mkdir(parents=True)
     (tty / "active").write_text("tty3\n")
     (tmp_path / "dev").mkdir()
-    return Places(tmp_path / "sys", tmp_path / "dev")
+    return Places(tmp_path / "sys", tmp_path / "dev", tmp_path / "run")
 
 
 @pytest.fixture
@@ -55,6 +55,13 @@ def test_a_console_without_graphics_is_said(places: Places, console: int) -> Non
         assert "tty3 cannot be kept from drawing" in put_away.problem
         assert "TTYPath" in put_away.problem
         assert os.read(console, 100) == CLEARED
+
+
+def test_a_console_that_the_board_has_put_away_is_left_alone(places: Places) -> None:
+    (places.run / "ytm-console").mkdir(parents=True)
+    (places.run / "ytm-console/away").touch()
+    with Terminal(places) as put_away:
+        assert put_away.problem is None
 
 
 def test_no_console_is_said_and_harms_nothing(places: Places) -> None:

@@ -52,11 +52,17 @@ class Places:
 
     sys: Path = Path("/sys")
     dev: Path = Path("/dev")
+    run: Path = Path("/run")
 
     @property
     def framebuffer(self) -> Path:
         """The first framebuffer, whether or not it is there."""
         return self.dev / "fb0"
+
+    @property
+    def console_is_away(self) -> bool:
+        """Whether ytm-console.service has put the text console away."""
+        return (self.run / "ytm-console/away").exists()
 
     def connectors(self) -> list[Connector]:
         """Every connector, those of the first card first; a display's state is read anew."""

@@ -19,7 +19,8 @@ RESTORED = b"\033[?25h"
 class Terminal(Owner):
     """The console in the foreground, kept from drawing until it is closed.
 
-    Without the right to it, it stays as it is and says so: a cursor may then blink in the picture.
+    On a board ytm-console.service has put it away for good, and there is nothing to do. Elsewhere,
+    without the right to it, it stays as it is and says so: a cursor may then blink in the picture.
     """
 
     def __init__(self, places: Places) -> None:
@@ -27,6 +28,8 @@ class Terminal(Owner):
         self.problem: str | None = None
         """Why it could not be put away."""
         self._descriptor: int | None = None
+        if places.console_is_away:
+            return
         self._node = places.dev / _foreground(places)
         try:
             self._descriptor = os.open(
