@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Every target may be run again: what is done is not done twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup mirror test test-appliance test-soak bench digits demo-bundle pictures
+.PHONY: help setup mirror test test-image test-smoke test-appliance test-soak bench digits demo-bundle pictures
 
 BIN := .venv/bin
 
@@ -21,12 +21,21 @@ test: setup ## set up everything, then check and test it all
 	$(BIN)/pytest $(ARGS)
 
 IMAGE := build/appliance
-test-appliance: setup ## the units under a real systemd in a container, and an image in a virtual machine (as root)
+test-image: setup ## make the image that the virtual machines of the tests boot (as root)
+	@provisioning/setup.sh image
 	mkdir -p $(IMAGE)
 	[ -f $(IMAGE)/key ] || ssh-keygen -q -t ed25519 -N "" -f $(IMAGE)/key
 	rm -rf $(IMAGE)/light.bundle && $(BIN)/python tests/appliance/light_bundle.py $(IMAGE)/light.bundle
 	$(BIN)/ytm-image --target debian-amd64 --bundle $(IMAGE)/light.bundle --out $(IMAGE)/mirror.img --ssh-key $(IMAGE)/key.pub --console ttyS0
-	YTM_IMAGE=$(IMAGE)/mirror.img YTM_IMAGE_KEY=$(IMAGE)/key $(BIN)/pytest tests/appliance -s $(ARGS)
+
+test-smoke test-appliance: export YTM_IMAGE = $(IMAGE)/mirror.img
+test-smoke test-appliance: export YTM_IMAGE_KEY = $(IMAGE)/key
+test-smoke: setup ## the image once in a virtual machine: start, picture, sound, health, a kill, a power cut (as root)
+	[ -f $(IMAGE)/mirror.img ] || $(MAKE) test-image
+	$(BIN)/pytest tests/appliance/test_image.py -s $(ARGS)
+
+test-appliance: test-image ## the units under a real systemd in a container, and the image in virtual machines (as root)
+	$(BIN)/pytest tests/appliance -s $(ARGS)
 
 SOUND_SOAK_S ?= 600
 test-soak: export YTM_SOAK_S ?= 3600

@@ -2,6 +2,7 @@
 # Sets up this clone, for make: system packages, .venv, and the project in it, editable.
 #   setup.sh device   what the mirror needs: no torch, nothing of training
 #   setup.sh all      training and the tests as well
+#   setup.sh image    system packages for ytm-image and its virtual machine, and nothing else
 # What is there already is left alone, so running it again takes a second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -99,7 +100,8 @@ scope=${1:-}
 case $scope in
   device) extras=device ;;
   all) extras=training,dev ;;
-  *) fail "'$scope' is not device or all" ;;
+  image) install_packages && exit ;;
+  *) fail "'$scope' is not device, all or image" ;;
 esac
 install_packages
 make_venv

@@ -11,15 +11,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from appliance.virtual import Virtual, disk_over, switched_on, why_not
 
 IMAGE, KEY = os.environ.get("YTM_IMAGE"), os.environ.get("YTM_IMAGE_KEY")
 SERVICES = ("reflect", "sound", "screen")
-AUDIBLE = 100
-"""Of 32767."""
 
 pytestmark = [
     pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
@@ -46,8 +43,7 @@ def virtual(folder: Path) -> Iterator[Virtual]:
 
 
 def test_the_replay_is_seen_and_heard_with_nobody_logged_in(virtual: Virtual) -> None:
-    virtual.wait_for(lambda: virtual.screen().std() > 1)
-    virtual.wait_for(lambda: np.abs(virtual.heard().astype(int)).max(initial=0) > AUDIBLE)
+    virtual.wait_until_seen_and_heard()
     assert virtual.run("loginctl list-sessions --no-legend | grep -v sshd || true") == ""
 
 
@@ -94,6 +90,13 @@ def test_it_says_how_it_is(virtual: Virtual) -> None:
     done = virtual.try_("/opt/ytm/venv/bin/ytm-health", 300)
     assert done.returncode in (1, 2), done.stdout
     assert b"camera" in done.stdout.lower()
+
+
+def test_a_service_that_is_killed_comes_back(virtual: Virtual) -> None:
+    before = virtual.status("screen")["pid"]
+    virtual.run(f"kill -KILL {before}")
+    virtual.wait_for(lambda: virtual.status("screen").get("pid") not in (before, None))
+    virtual.wait_until_seen_and_heard()
 
 
 def test_what_was_set_is_there_after_a_power_cut(virtual: Virtual, folder: Path) -> None:

@@ -25,6 +25,9 @@ import numpy.typing as npt
 QEMU = "qemu-system-x86_64"
 BOOT_S = 900.0
 """A bound that only a hang reaches: a boot takes one minute on a quiet machine."""
+RATE_HZ = 48000
+AUDIBLE = 100
+"""Of 32767."""
 _MEMORY_MB = 2048
 _WIDTH, _HEIGHT = 640, 360
 # With `-cpu max` SDL's full screen crashed in most runs.
@@ -138,10 +141,22 @@ class Virtual:
             )
             time.sleep(1)
 
+    def wait_until_seen_and_heard(self) -> None:
+        """Wait until the screen is not black, and a second of sound that was not there is heard."""
+        self.wait_for(lambda: self.screen().std() > 1)
+        before = len(self.heard())
+        self.wait_for(lambda: len(self.heard()) > before + RATE_HZ)
+        self.wait_for(lambda: np.abs(self.heard()[before:].astype(int)).max() > AUDIBLE)
+
     def console(self) -> str:
         """What its kernel printed on the serial line."""
         path = self.folder / "serial.log"
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def end(self) -> None:
+        """Pull the plug, and let the emulator write to the end what it was writing."""
+        self.qmp("quit")
+        self.process.wait(60)
 
     def cut_power(self) -> None:
         """Pull the plug."""
@@ -188,6 +203,8 @@ def switched_on(
     firmware: str = "bios",
     screen: bool = True,
     card: bool = True,
+    log: Path | None = None,
+    read_only: bool = False,
 ) -> Iterator[Virtual]:
     """Switch a machine on; off, without a word, afterwards.
 
@@ -198,6 +215,8 @@ def switched_on(
         firmware: bios or uefi.
         screen: a monitor is plugged in.
         card: there is a sound card.
+        log: gets every write and flush of the disk, as `write_log` reads it; made anew.
+        read_only: the disk takes no writes.
     """
     for name in ("qmp", "serial.log", "sound.wav"):
         (folder / name).unlink(missing_ok=True)
@@ -205,7 +224,7 @@ def switched_on(
     words = [
         *(QEMU, "-accel", "tcg,thread=multi", "-cpu", _CPU, "-M", "q35"),
         *("-smp", "2", "-m", str(_MEMORY_MB), "-nodefaults", "-display", "none"),
-        *("-drive", f"file={disk},if=virtio,format=qcow2,cache=unsafe"),
+        *_drive(disk, log, read_only),
         *(
             "-netdev",
             f"user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22",
@@ -231,6 +250,21 @@ def switched_on(
     finally:
         process.kill()
         process.wait()
+
+
+def _drive(disk: Path, log: Path | None, read_only: bool) -> list[str]:
+    if log is None:
+        locked = ",readonly=on" if read_only else ""
+        return ["-drive", f"file={disk},if=virtio,format=qcow2,cache=unsafe{locked}"]
+    log.write_bytes(b"")
+    return [
+        *("-blockdev", f"driver=file,node-name=file,filename={disk},cache.no-flush=on"),
+        *("-blockdev", "driver=qcow2,node-name=disk,file=file,cache.no-flush=on"),
+        *("-blockdev", f"driver=file,node-name=log,filename={log},cache.no-flush=on"),
+        *("-blockdev", "driver=blklogwrites,node-name=logged,file=disk,log=log"),
+        # With one queue there is one flush at a time.
+        *("-device", "virtio-blk-pci,drive=logged,num-queues=1"),
+    ]
 
 
 def _free_port() -> int:
