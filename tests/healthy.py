@@ -129,6 +129,8 @@ def answers(now_ns: int, **changes: Mapping[str, Any]) -> dict[str, Any]:
             "gpu": True,
             "memory_free_percent": 55.0,
             "watchdog": {"state": "active", "timeout_s": 30, "left_s": 28, "for_good": False},
+            "replay_only": None,
+            "root": {"overlay": True, "checked": True},
         },
         "heat": {"temperatures_c": {"cpu-thermal": 51.5}, "slowed": [], "overcurrents": 0},
         "run": disk,

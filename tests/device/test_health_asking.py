@@ -160,7 +160,33 @@ def test_a_board_is_read(tmp_path: Path) -> None:
         "gpu": True,
         "memory_free_percent": 75.0,
         "watchdog": {"state": "active", "timeout_s": 30, "left_s": None, "for_good": False},
+        "replay_only": None,
+        "root": None,
     }
+
+
+FLASHED = {"proc/cmdline": "quiet ytm.slot=ytm-a ytm.digest=00ff ytm.offset=4096"}
+OVERLAY = "overlay / overlay rw,lowerdir=/run/ytm-root/lower 0 0\n"
+CHECKED = "/dev/mapper/ytm-root /run/ytm-root/lower squashfs ro 0 0\n"
+
+
+@pytest.mark.parametrize(
+    ("mounts", "told"),
+    [
+        (OVERLAY + CHECKED, {"overlay": True, "checked": True}),
+        (OVERLAY, {"overlay": True, "checked": False}),
+        ("/dev/vda3 / ext4 rw 0 0\n", {"overlay": False, "checked": False}),
+        ("nonsense\n", {"overlay": False, "checked": False}),
+        ("", {"overlay": False, "checked": False}),
+    ],
+)
+def test_the_root_of_a_flashed_board_is_read(
+    tmp_path: Path, mounts: str, told: dict[str, bool]
+) -> None:
+    plant(tmp_path, FLASHED | {"proc/mounts": mounts, "run/ytm/replay-only": "why\n"})
+    found = ask_board(tmp_path)
+    assert found["root"] == told
+    assert found["replay_only"] == "why"
 
 
 def test_heat_and_throttling_are_read_of_whatever_can_be_read(tmp_path: Path) -> None:
@@ -193,7 +219,9 @@ def test_heat_and_throttling_are_read_of_whatever_can_be_read(tmp_path: Path) ->
 
 def test_a_machine_that_says_nothing_of_itself_is_read(tmp_path: Path) -> None:
     assert ask_heat(tmp_path) == {"temperatures_c": {}, "slowed": [], "overcurrents": 0}
-    nothing = {"model": None, "gpu": False, "memory_free_percent": None, "watchdog": None}
+    nothing = dict.fromkeys(
+        ("model", "memory_free_percent", "watchdog", "replay_only", "root"), None
+    ) | {"gpu": False}
     assert ask_board(tmp_path) == nothing
     assert ask_disk(tmp_path / "none") is None
 

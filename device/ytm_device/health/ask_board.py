@@ -17,6 +17,10 @@ _FIXED = "PMIC-Die"
 _SLOWING = ("cpu", "gpu", "processor", "devfreq")
 """In the name of what cools by slowing down, other than a fan."""
 _WATCHDOG = Path("sys/class/watchdog/watchdog0")
+_DIGEST = "ytm.digest="
+"""On the kernel's command line where an image was flashed; see `ytm-image`."""
+_LOWER, _CHECKED = "/run/ytm-root/lower", "/dev/mapper/ytm-root"
+"""Where the root lies beneath the overlay, and the device that checks each block of it."""
 _GPUS = ("nvhost-gpu", "nvgpu", "nvidia0")
 """In /dev, with NVIDIA's driver, on Jetsons and elsewhere."""
 
@@ -28,6 +32,8 @@ def ask_board(root: Path) -> dict[str, Any]:
         "gpu": any((root / "dev" / name).exists() for name in _GPUS),
         "memory_free_percent": _memory_free_percent(root),
         "watchdog": _watchdog(root),
+        "replay_only": read_text(root / "run/ytm/replay-only"),
+        "root": _root(root),
     }
 
 
@@ -60,6 +66,18 @@ def ask_disk(path: Path) -> dict[str, Any] | None:
         "free_percent": min(shares, default=None),
         "free_bytes": told.f_bavail * told.f_frsize,
         "read_only": bool(told.f_flag & os.ST_RDONLY),
+    }
+
+
+def _root(root: Path) -> dict[str, bool] | None:
+    """Whether the root is an overlay in memory over one that is checked; None: no such image."""
+    if _DIGEST not in (read_text(root / "proc/cmdline") or ""):
+        return None
+    lines = [line.split() for line in (read_text(root / "proc/mounts") or "").splitlines()]
+    mounted = {words[1]: words[0] for words in lines if len(words) > 1}
+    return {
+        "overlay": mounted.get("/") == "overlay",
+        "checked": mounted.get(_LOWER) == _CHECKED,
     }
 
 

@@ -128,7 +128,9 @@ KINDS = {
         Level.WARNING, "see what keeps the board busy (`top`); set `sound.periods` higher"
     ),
     "sound.not_urgent": Kind(
-        Level.WARNING, "run the sound by its unit, which allows real-time priority (LimitRTPRIO)"
+        Level.WARNING,
+        "run the sound by its unit, which allows real-time priority (LimitRTPRIO); if it gave that"
+        " up by itself, the processor is too slow for this bundle's sound, or too hot",
     ),
     "sound.not_locked": Kind(
         Level.WARNING, "run the sound by its unit, which allows locked memory (LimitMEMLOCK)"
@@ -148,6 +150,14 @@ KINDS = {
         Level.WARNING,
         "install the units again; `systemctl show ytm-SERVICE -p WatchdogUSec` must not say 0 or"
         " infinity",
+    ),
+    "board.replay_only": Kind(
+        Level.CRITICAL,
+        "see why it restarted (`journalctl -u ytm-reflect`); wait ten minutes, then restart it",
+    ),
+    "root.unchecked": Kind(
+        Level.WARNING,
+        "restart the board, and flash its medium again if it stays: what runs cannot be trusted",
     ),
     "watchdog.board": Kind(
         Level.WARNING,

@@ -46,6 +46,11 @@ def judge_board(answer: Mapping[str, Any] | None, *, appliance: bool) -> Iterato
     free_percent = answer["memory_free_percent"]
     if free_percent is not None and free_percent < limits.MEMORY_FREE_PERCENT:
         yield Finding("memory.short", BOARD, f"only {free_percent:.0f} % of the memory is free")
+    if answer["replay_only"] is not None:
+        yield Finding("board.replay_only", BOARD, f"shows replay only: {answer['replay_only']}")
+    flashed = answer["root"]
+    if flashed is not None and not all(flashed.values()):
+        yield Finding("root.unchecked", BOARD, f"its root is not as it was flashed: {flashed}")
     watchdog = answer["watchdog"]
     if not appliance or (watchdog is not None and watchdog["state"] == "active"):
         return
