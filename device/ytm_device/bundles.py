@@ -28,7 +28,7 @@ NOTICE_S = 5.0
 
 One that takes longer begins after twice that, three times, and so on, as others do that are slow.
 """
-START_S = 20.0
+START_S = 45.0
 """How long a service that starts waits for the verdict on a bundle, where none was ever good."""
 SOONEST_S, LATEST_S = 2.0, 300.0
 """Between attempts to open what could not be opened for a reason that may pass: first, and last."""

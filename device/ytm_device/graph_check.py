@@ -13,6 +13,7 @@ import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,8 +26,13 @@ from ytm_bundle.manifest import GraphName
 from ytm_device.engines.engine import Engine, Tensor
 from ytm_device.last_good import keep, stated_id
 
-LONGEST_S = 120
+LONGEST_S = 300
 """On the wall clock, where the machine is busy or the disk slow."""
+OPENING_TIMES = 3
+"""Of the most processor time: what may be taken until the bundle is open."""
+SLOWNESS = 10
+"""The graphs may take so many times the processor time it took to get to them, if that is more: a
+processor that is slow at Python and digests is slow at graphs."""
 NICENESS = 10
 _FIRST_VICTIM = "1000"
 _LASTING = (errno.ENOENT, errno.ENOTDIR)
@@ -94,11 +100,18 @@ def is_passing(error: BaseException) -> bool:
 
 def _bound(most_cpu_s: float) -> None:
     """End this process should it take too long; neither limit can be evaded by what hangs in C."""
-    signal.setitimer(signal.ITIMER_PROF, most_cpu_s)
+    signal.setitimer(signal.ITIMER_PROF, OPENING_TIMES * most_cpu_s)
     signal.alarm(LONGEST_S)
     # Where memory is short, it is this process that goes.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_FIRST_VICTIM, encoding="ascii")
+
+
+def _bound_graphs(most_cpu_s: float) -> None:
+    """From now on, end this process should the graphs take too long for this machine."""
+    if most_cpu_s:
+        allowed_s = max(most_cpu_s, SLOWNESS * time.process_time())
+        signal.setitimer(signal.ITIMER_PROF, allowed_s)
 
 
 def _step_back() -> None:
@@ -111,10 +124,11 @@ def _step_back() -> None:
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
-def judged(path: Path, last_good: Path | None) -> str:
+def judged(path: Path, last_good: Path | None, most_cpu_s: float = 0) -> str:
     """The id of the bundle at `path`, which is good, and is kept at `last_good` from then on.
 
-    One that is kept there already was found good before.
+    One that is kept there already was found good before. This process ends where the graphs take
+    longer than `most_cpu_s` of the processor, unless that is slow; 0: any time.
 
     Raises:
         BundleError: it is not whole.
@@ -123,6 +137,7 @@ def judged(path: Path, last_good: Path | None) -> str:
     """
     with open_bundle(path) as bundle:
         bundle.mel_matrices()
+        _bound_graphs(most_cpu_s)
         if last_good is None:
             check_graphs(bundle)
         elif stated_id(last_good) != bundle.id:
@@ -147,7 +162,7 @@ def main(words: Sequence[str] | None = None) -> None:
         _step_back()
     verdict: dict[str, object]
     try:
-        verdict = {"id": judged(arguments.bundle, arguments.keep)}
+        verdict = {"id": judged(arguments.bundle, arguments.keep, arguments.most_cpu_s)}
     except (YtmError, OSError, MemoryError, ImportError) as error:
         verdict = {"refused": str(error) or repr(error), "passing": is_passing(error)}
     print(json.dumps(verdict))

@@ -3,8 +3,9 @@
     python tests/appliance/light_bundle.py OUT
 
 An emulated processor computes sines and products some fifty times slower. With the twelve rounds of
-phase reconstruction that the demo bundle asks for, its sound alone would take all of it; with one
-round it is coarser, and is made the same way.
+phase reconstruction that the demo bundle asks for, its sound alone would take all of it, and with one
+round at 48 kHz still most; with one round and a third of the samples it is coarse and deep, and is
+made the same way.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ytm_bundle.checksums import SUMS_NAME, write_sums
 from ytm_bundle.manifest import INVERTER, StreamInversion
 from ytm_device.bundles import DEMO_BUNDLE
 
+RATE_HZ = 16000
 LIGHT = StreamInversion(look_ahead_frames=0, iterations=1, updates=0)
 
 
@@ -27,6 +29,7 @@ def write_light_bundle(out: Path) -> None:
     shutil.copytree(DEMO_BUNDLE, out)
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     manifest["sound"]["inversion"] = LIGHT.model_dump()
+    manifest["sound"] |= {"analysis_rate_hz": RATE_HZ, "playback_rate_hz": RATE_HZ}
     # It was made for the other rounds.
     del manifest["graphs"][INVERTER]
     (out / "graphs" / f"{INVERTER}.onnx").unlink()

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from healthy import WELL_BOARD, plant, unit_lines, write_program
 from mirror_process import gone
 from waiting import HANG_S, wait_for
-from ytm_device.health.ask_board import ask_board, ask_disk, ask_heat
+from ytm_device.health.ask_board import ask_board, ask_data, ask_disk, ask_heat
 from ytm_device.health.ask_service import ask_service
 from ytm_device.health.ask_systemd import ask_systemd, read_units
 from ytm_device.health.files import MAX_BYTES
@@ -187,6 +187,25 @@ def test_the_root_of_a_flashed_board_is_read(
     found = ask_board(tmp_path)
     assert found["root"] == told
     assert found["replay_only"] == "why"
+
+
+@pytest.mark.parametrize(
+    ("flashed", "mounts", "there"),
+    [
+        (FLASHED, OVERLAY + "/dev/vda5 /data ext4 rw 0 0\n", True),
+        (FLASHED, OVERLAY, False),
+        (FLASHED, OVERLAY + "/dev/vda5 /data/ytm ext4 rw 0 0\n", False),
+        ({}, "/dev/vda1 / ext4 rw 0 0\n", True),
+    ],
+    ids=["mounted", "not mounted", "something else", "not flashed"],
+)
+def test_what_lasts_on_a_flashed_board_is_a_partition(
+    tmp_path: Path, flashed: dict[str, str], mounts: str, there: bool
+) -> None:
+    """Its folder is there all the same, and what is written beneath would be in memory."""
+    plant(tmp_path, flashed | {"proc/mounts": mounts})
+    (tmp_path / "data").mkdir()
+    assert (ask_data(tmp_path) is not None) == there
 
 
 def test_heat_and_throttling_are_read_of_whatever_can_be_read(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from ytm_device.health.files import read_number, read_text
 
+DATA = Path("data")
+"""Where what lasts is, under the root."""
 _MAX_SENSORS = 64
 _PLAUSIBLE_C = (-40.0, 150.0)
 _FIXED = "PMIC-Die"
@@ -69,12 +71,28 @@ def ask_disk(path: Path) -> dict[str, Any] | None:
     }
 
 
+def ask_data(root: Path) -> dict[str, Any] | None:
+    """`ask_disk` of what lasts; None, too, where nothing is mounted there on a flashed board."""
+    if _flashed(root) and f"/{DATA}" not in _mounted(root):
+        return None
+    return ask_disk(root / DATA)
+
+
+def _flashed(root: Path) -> bool:
+    return _DIGEST in (read_text(root / "proc/cmdline") or "")
+
+
+def _mounted(root: Path) -> dict[str, str]:
+    """Where -> what, of all that is mounted."""
+    lines = [line.split() for line in (read_text(root / "proc/mounts") or "").splitlines()]
+    return {words[1]: words[0] for words in lines if len(words) > 1}
+
+
 def _root(root: Path) -> dict[str, bool] | None:
     """Whether the root is an overlay in memory over one that is checked; None: no such image."""
-    if _DIGEST not in (read_text(root / "proc/cmdline") or ""):
+    if not _flashed(root):
         return None
-    lines = [line.split() for line in (read_text(root / "proc/mounts") or "").splitlines()]
-    mounted = {words[1]: words[0] for words in lines if len(words) > 1}
+    mounted = _mounted(root)
     return {
         "overlay": mounted.get("/") == "overlay",
         "checked": mounted.get(_LOWER) == _CHECKED,

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ytm_device.health.ask_board import ask_board, ask_disk, ask_heat
+from ytm_device.health.ask_board import DATA, ask_board, ask_data, ask_disk, ask_heat
 from ytm_device.health.ask_service import ask_service
 from ytm_device.health.ask_systemd import Unit, ask_systemd, read_units
 from ytm_device.health.figures import Figure, figures
@@ -19,8 +19,6 @@ from ytm_device.health.judge_board import BOARD, judge_board, judge_disk, judge_
 from ytm_device.health.judge_service import judge_status, judge_work
 from ytm_device.health.limits import STARTING_S
 from ytm_device.health.said import SERVICES, Said
-
-DATA = Path("data")
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def examine(run_dir: Path, root: Path, within_s: float) -> Report:
         "board": partial(ask_board, root),
         "heat": partial(ask_heat, root),
     }
-    questions |= {name: partial(ask_disk, path) for name, path in disks.items()}
+    questions |= {"run": partial(ask_disk, run_dir), "data": partial(ask_data, root)}
     questions |= {name: partial(ask_service, run_dir, root, name) for name in SERVICES}
     answers = gather(questions, within_s)
     return judge(answers, disks, time.monotonic_ns())

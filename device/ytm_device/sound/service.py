@@ -36,7 +36,9 @@ SERVICE = "sound"
 MAX_FOLLOWED = 8
 """Answers that may wait to be heard: far more than come within a fade."""
 WAIT_S = 0.01
-"""How long this thread waits for a reflection before it looks at everything else."""
+"""How long this thread waits for a reflection before it looks at everything else; at least as long as
+that took, so that the audio thread has the processor where it is slow."""
+LONGEST_WAIT_S = 0.1
 _FIXED = ("pcm", "periods", "ceiling_dbfs", "strike")
 """Settings for whose change the sound begins anew; it takes up the others as it plays."""
 _NS_PER_S = 1_000_000_000
@@ -114,8 +116,12 @@ class _Service:
             show = _Show(self.keeper, self.subscriber, sink, self.attendant)
             show.turn(time.monotonic_ns(), WAIT_S)
             with self._search(show) as search, AudioLoop(show.player, sink) as loop:
+                wait_s = WAIT_S
                 while not self.stop.is_set() and self._suits(sink, opened_for):
+                    began_s = time.thread_time()
+                    show.turn(time.monotonic_ns(), wait_s)
                     self._turn(show, loop, sink, search)
+                    wait_s = min(max(WAIT_S, time.thread_time() - began_s), LONGEST_WAIT_S)
                     if self.keeper.look(time.monotonic_ns()):
                         self.keeper.change()
                         break
@@ -135,8 +141,7 @@ class _Service:
         )
 
     def _turn(self, show: _Show, loop: AudioLoop, sink: Sink, search: GraphSearch) -> None:
-        """Let the player follow what is on, once, and see to everything else."""
-        show.turn(time.monotonic_ns(), WAIT_S)
+        """See to everything but what is on."""
         show.note(loop.heard)
         _check(loop)
         now_ns = time.monotonic_ns()

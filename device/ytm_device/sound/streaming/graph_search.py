@@ -83,6 +83,11 @@ class GraphSearch(Owner):
         why = self._problem or "no engines here were measured to be the better way"
         return {"inverter": KERNEL, "inverter_why": why}
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is being found or loaded."""
+        return self._finding is None and self._loading is None
+
     def look(self, now_ns: int) -> None:
         """See whether the graph is to stream; takes no time, and may be called at every turn.
 
