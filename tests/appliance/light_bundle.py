@@ -3,9 +3,9 @@
     python tests/appliance/light_bundle.py OUT
 
 An emulated processor computes sines and products some fifty times slower. With the twelve rounds of
-phase reconstruction that the demo bundle asks for, its sound alone would take all of it, and with one
-round at 48 kHz still most; with one round and a third of the samples it is coarse and deep, and is
-made the same way.
+phase reconstruction that the demo bundle asks for, its sound alone would take all of it, and with
+one round at 48 kHz still most; with one round and a third of the samples it is coarse and deep, and
+is made the same way.
 """
 
 from __future__ import annotations

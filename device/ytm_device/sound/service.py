@@ -36,9 +36,10 @@ SERVICE = "sound"
 MAX_FOLLOWED = 8
 """Answers that may wait to be heard: far more than come within a fade."""
 WAIT_S = 0.01
-"""How long this thread waits for a reflection before it looks at everything else; at least as long as
-that took, so that the audio thread has the processor where it is slow."""
+"""How long this thread waits for a reflection before it looks at everything else."""
 LONGEST_WAIT_S = 0.1
+REST = 4
+"""It waits at least so many times as long as that took: a slow processor is the audio thread's."""
 _FIXED = ("pcm", "periods", "ceiling_dbfs", "strike")
 """Settings for whose change the sound begins anew; it takes up the others as it plays."""
 _NS_PER_S = 1_000_000_000
@@ -121,7 +122,8 @@ class _Service:
                     began_s = time.thread_time()
                     show.turn(time.monotonic_ns(), wait_s)
                     self._turn(show, loop, sink, search)
-                    wait_s = min(max(WAIT_S, time.thread_time() - began_s), LONGEST_WAIT_S)
+                    took_s = time.thread_time() - began_s
+                    wait_s = min(max(WAIT_S, REST * took_s), LONGEST_WAIT_S)
                     if self.keeper.look(time.monotonic_ns()):
                         self.keeper.change()
                         break
