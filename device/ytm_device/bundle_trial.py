@@ -13,8 +13,8 @@ from pathlib import Path
 from ytm_device.owner import Owner
 
 MOST_CPU_S = 10.0
-"""Processor time for graphs; the demo bundle takes half a second of a workstation's. A slow processor
-is given more: see `graph_check`."""
+"""Processor time for graphs; the demo bundle takes half a second of a workstation's. A slow
+processor is given more: see `graph_check`."""
 _CHECK = "ytm_device.graph_check"
 _PASSING = (signal.SIGKILL, signal.SIGTERM, signal.SIGALRM)
 """Ends that say nothing about the bundle: no memory, a stop, a machine far too busy."""
