@@ -34,6 +34,7 @@ test-smoke: setup ## the image once in a virtual machine: start, picture, sound,
 	[ -f $(IMAGE)/mirror.img ] || $(MAKE) test-image
 	$(BIN)/pytest tests/appliance/test_image.py -s $(ARGS)
 
+test-appliance: export YTM_CUTS ?= 10
 test-appliance: test-image ## the units under a real systemd in a container, and the image in virtual machines (as root)
 	$(BIN)/pytest tests/appliance -s $(ARGS)
 

@@ -55,6 +55,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     retired = path.with_name(f".{path.name}.{os.getpid()}.old")
+    # Of a process with this one's number that lost its power: numbers recur at every start.
+    for left in (temporary, retired):
+        shutil.rmtree(left, ignore_errors=True)
     temporary.mkdir()
     try:
         yield temporary

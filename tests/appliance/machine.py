@@ -37,10 +37,10 @@ JOURNAL = "journal.log"
 _REBOOT_ASKED = 133
 """How systemd-nspawn ends when the machine reboots, with --keep-unit; else it boots it again."""
 _PROPAGATED = Path("/run/systemd/nspawn/propagate")
-_NSPAWN = (
+NSPAWN = (
     # The machine goes with the tests, even if they are killed.
-    *("setpriv", "--pdeathsig=TERM", "systemd-nspawn", "--quiet", "--directory=/"),
-    *("--volatile=yes", "--register=no", "--console=pipe", "--private-network"),
+    *("setpriv", "--pdeathsig=TERM", "systemd-nspawn", "--quiet"),
+    *("--register=no", "--console=pipe", "--private-network"),
     *("--resolv-conf=off", "--timezone=off"),
     # What a container may not do otherwise: load systemd's rules for devices, which are programs of
     # the kernel's, and ask whether the clock is set.
@@ -162,7 +162,10 @@ def booted(folder: Path) -> Iterator[Machine]:
     name = f"ytm-{uuid.uuid4().hex[:8]}"
     with (folder / CONSOLE).open("wb") as console:
         process = subprocess.Popen(
-            [*_NSPAWN, *_scope(), f"--machine={name}", *binds, "--boot"],
+            [
+                *(*NSPAWN, "--directory=/", "--volatile=yes", *scope(), f"--machine={name}"),
+                *(*binds, "--boot"),
+            ],
             # cgroup2 whatever the host has: the rules for devices need it.
             env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             stdin=subprocess.DEVNULL,
@@ -170,18 +173,19 @@ def booted(folder: Path) -> Iterator[Machine]:
             stderr=console,
         )
     try:
-        machine = _when_up(process, folder)
+        machine = machine_of(process, folder / CONSOLE, folder / "etc", folder / "data")
         try:
             yield machine
         finally:
             (folder / JOURNAL).write_text(machine.try_("journalctl", "--no-pager").stdout)
     finally:
-        _end(process)
+        end(process)
         # Where the host's /run is on a disk, systemd-nspawn leaves this behind.
         shutil.rmtree(_PROPAGATED / name, ignore_errors=True)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Switch a machine off."""
     process.terminate()
     try:
         process.wait(HANG_S)
@@ -190,19 +194,22 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _scope() -> list[str]:
+def scope() -> list[str]:
+    """Flags that say where systemd-nspawn keeps a machine."""
     # Where systemd is not the host's own init, there is nobody to ask for a scope.
     return [] if Path("/run/systemd/system").exists() else ["--keep-unit"]
 
 
-def _when_up(process: subprocess.Popen[bytes], folder: Path) -> Machine:
+def machine_of(process: subprocess.Popen[bytes], console: Path, etc: Path, data: Path) -> Machine:
+    """The machine that systemd-nspawn runs as `process`, when it is up."""
+
     def leader_or_end() -> int | None:
-        assert process.poll() is None, (folder / CONSOLE).read_text(errors="replace")
+        assert process.poll() is None, console.read_text(errors="replace")
         return _leader(process)
 
     leader = wait_for(leader_or_end)
     rebooted = partial(_rebooted, process, leader)
-    machine = Machine(leader, folder / "etc", folder / "data", rebooted)
+    machine = Machine(leader, etc, data, rebooted)
     wait_for(lambda: machine.try_("systemctl", "is-system-running").stdout.strip() in _BOOTED)
     return machine
 
@@ -243,7 +250,7 @@ def _prepare(folder: Path) -> list[str]:
     (etc / "ytm/mirror.toml").write_text(_SETTINGS)
     (etc / "ytm/alsa.conf").write_text(_ALSA)
     subprocess.run(
-        ["systemctl", f"--root={folder}", "enable", "ytm.target"]
+        ["systemctl", f"--root={folder}", "enable", "ytm.target", "ytm-data.service"]
         + [f"ytm-{name}.service" for name in SERVICES],
         check=True,
         capture_output=True,

@@ -23,12 +23,16 @@ import numpy as np
 import numpy.typing as npt
 
 QEMU = "qemu-system-x86_64"
+SERVICES = ("reflect", "sound", "screen")
+BIN = "/opt/ytm/venv/bin"
+"""Where the mirror's commands are in the machine."""
 BOOT_S = 900.0
 """A bound that only a hang reaches: a boot takes one minute on a quiet machine."""
 RATE_HZ = 48000
 AUDIBLE = 100
 """Of 32767."""
 _MEMORY_MB = 2048
+_SECTOR = 512
 _WIDTH, _HEIGHT = 640, 360
 # With `-cpu max` SDL's full screen crashed in most runs.
 _CPU = "Nehalem"
@@ -69,6 +73,18 @@ class Virtual:
                 lines.flush()
                 answer = _answer(lines)
             return answer
+
+    def wait_for_event(self, name: str, bound_s: float = BOOT_S) -> None:
+        """Wait until the emulator itself says that something happened, such as WATCHDOG."""
+        with socket.socket(socket.AF_UNIX) as link:
+            link.settimeout(bound_s)
+            link.connect(str(self.folder / "qmp"))
+            lines = link.makefile("rw")
+            lines.readline()
+            lines.write(json.dumps({"execute": "qmp_capabilities"}) + "\n")
+            lines.flush()
+            while json.loads(lines.readline()).get("event") != name:
+                pass
 
     def screen(self) -> npt.NDArray[np.uint8]:
         """What its screen shows: uint8 (height, width, 3), RGB."""
@@ -120,6 +136,21 @@ class Virtual:
         except ValueError:
             return {}
         return fields
+
+    def show(self, unit: str, name: str) -> str:
+        """A property of a unit, as systemd has it."""
+        return self.run(f"systemctl show --property {name} --value {unit}")
+
+    def health(self) -> tuple[int, str]:
+        """Exit code of `ytm-health` in it, and what it printed."""
+        done = self.try_(f"{BIN}/ytm-health", 300)
+        return done.returncode, done.stdout.decode(errors="replace")
+
+    def wait_for_all(self) -> None:
+        """Wait until every service says how it is, and the mirror is seen and heard."""
+        self.wait_for_door()
+        self.wait_for(lambda: all(self.status(name) for name in SERVICES))
+        self.wait_until_seen_and_heard()
 
     def wait_for_door(self) -> None:
         """Wait until it lets in who has the key."""
@@ -194,6 +225,13 @@ def disk_over(image: Path, folder: Path) -> Path:
     return disk
 
 
+def partition(image: Path, number: int) -> tuple[int, int]:
+    """Where the partition begins in the image, and its size, in bytes."""
+    table = subprocess.run(["sfdisk", "--json", str(image)], capture_output=True, check=True)
+    found = json.loads(table.stdout)["partitiontable"]["partitions"][number - 1]
+    return found["start"] * _SECTOR, found["size"] * _SECTOR
+
+
 @contextmanager
 def switched_on(
     folder: Path,
@@ -243,8 +281,8 @@ def switched_on(
     if card:
         words += ["-audiodev", f"wav,id=a,path={folder}/sound.wav,out.frequency=48000"]
         words += ["-device", "intel-hda", "-device", "hda-output,audiodev=a"]
-    with (folder / "qemu.log").open("wb") as log:
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    with (folder / "qemu.log").open("wb") as said:
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
     try:
         yield Virtual(folder, key, port, process)
     finally:

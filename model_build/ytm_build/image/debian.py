@@ -11,6 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ytm_build.image.boot import GRUB, Kernel, grub, write_boot
+from ytm_build.image.clone import (
+    CERTIFICATES_INSIDE,
+    certificates,
+    copy_clone,
+    listed_packages,
+    pip_environment,
+)
 from ytm_build.image.disk import (
     ALIGNED,
     BIOS_BOOT,
@@ -37,7 +44,11 @@ _SALT = "59544d"
 _DATA_UUID = "59544d52-4d49-5252-4f52-00000000da7a"
 _VERITY_UUID = "59544d52-4d49-5252-4f52-000000000a0a"
 _QUIET = "quiet loglevel=0 vt.global_cursor_default=0 fbcon=nodefer systemd.show_status=no"
-_ALWAYS = "root=/dev/mapper/ytm-root rootfstype=squashfs ro panic=10 net.ifnames=0"
+_ALWAYS = (
+    "root=/dev/mapper/ytm-root rootfstype=squashfs ro panic=10 net.ifnames=0"
+    # Nobody is there to be asked, and a torn superblock is only then read from its copy.
+    " fsck.repair=yes"
+)
 _NEEDS_DEBIAN = "install mmdebstrap, and see that the Debian mirror can be reached"
 
 
@@ -95,18 +106,9 @@ def make_image(request: Request, out: Path, say: Say) -> None:
         make_startable(temporary, first, core.read_bytes(), starts(partitions)[0])
 
 
-def _listed(tree: Path, *scopes: str) -> list[str]:
-    names = []
-    for line in (tree / "provisioning/appliance/packages.txt").read_text().splitlines():
-        words = line.split()
-        if words and not line.startswith("#") and (words[1:] or [""])[0] in scopes:
-            names.append(words[0])
-    return names
-
-
 def _base(request: Request, say: Say) -> Path:
     """Debian with the packages for building, kept until the list of packages is another."""
-    names = _listed(request.tree, "", "build", "image")
+    names = listed_packages(request.tree, "", "build", "image")
     key = hashlib.sha256(" ".join([SUITE, MIRROR, *names]).encode()).hexdigest()[:16]
     base = request.work / f"base-{key}"
     if base.is_dir():
@@ -155,7 +157,7 @@ def _wheels(request: Request, base: Path, say: Say) -> Path:
             (inside / "out").rename(inside / "done")
             shutil.copytree(inside / "done", request.work / "wheels.partial", dirs_exist_ok=True)
             (request.work / "wheels.partial").rename(wheels)
-        _copy_tree(request.tree, inside / "tree")
+        copy_clone(request.tree, inside / "tree")
         _pip(base, "wheel", "--no-deps", "--wheel-dir=/build/own", "/build/tree")
         for old in wheels.glob("youtube_mirror-*.whl"):
             old.unlink()
@@ -167,20 +169,10 @@ def _wheels(request: Request, base: Path, say: Say) -> Path:
 
 
 def _pip(base: Path, *words: str) -> None:
-    """Run pip in that Debian, trusting whom this workstation trusts, by the same proxy."""
-    ours = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
-    if "PIP_INDEX_URL" in os.environ:
-        ours["PIP_INDEX_URL"] = os.environ["PIP_INDEX_URL"]
-    environment = ours | {
-        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-        "LC_ALL": "C.UTF-8",
-        "PIP_CERT": "/build/certificates",
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "PIP_ROOT_USER_ACTION": "ignore",
-    }
+    """Run pip in that Debian."""
+    environment = pip_environment()
     if not (base / "build/pip").is_dir():
-        trusted = os.environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt"
-        shutil.copy(trusted, base / "build/certificates")
+        shutil.copy(certificates(), base / CERTIFICATES_INSIDE.lstrip("/"))
         shutil.copy("/etc/resolv.conf", base / "etc/resolv.conf")
         venv = ["chroot", str(base), "python3", "-m", "venv", "/build/pip"]
         run(venv, _NEEDS_DEBIAN, environment)
@@ -189,18 +181,6 @@ def _pip(base: Path, *words: str) -> None:
         "see that PyPI can be reached",
         environment,
     )
-
-
-def _copy_tree(tree: Path, target: Path) -> None:
-    """The files of the clone that git knows, as they are."""
-    listed = run(
-        ["git", "-C", str(tree), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        "make images from a clone",
-    )
-    for name in listed.rstrip("\0").split("\0"):
-        if (tree / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(tree / name, target / name)
 
 
 def _installed(request: Request, base: Path, wheels: Path, say: Say) -> Path:
@@ -245,7 +225,7 @@ def _packed(request: Request, root: Path) -> tuple[Path, str, int]:
             "-comp",
             "zstd",
             "-Xcompression-level",
-            "15",
+            "9",
             "-noappend",
             "-no-progress",
             "-all-time",
