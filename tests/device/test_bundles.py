@@ -144,6 +144,22 @@ def test_another_path_is_another_bundle(data: Path, bundle_path: Path, other: Pa
         assert keeper.bundle.folder == other
 
 
+def test_a_link_that_is_put_in_the_place_of_another_is_another_bundle(
+    data: Path, bundle_path: Path, other: Path
+) -> None:
+    """As docs/appliance.md says how a bundle is put on a board."""
+    bundle_path.rename(data / "first")
+    (data / "bundle").symlink_to("first")
+    shutil.copytree(other, data / "second")
+    with keeping(data) as keeper:
+        assert not keeper.look(NOW_NS - S)
+        (data / ".next").symlink_to("second")
+        (data / ".next").rename(data / "bundle")
+        taken_over_ns(keeper)
+        keeper.change()
+        assert keeper.bundle.id == identity(other)
+
+
 def test_back_at_the_bundle_that_plays_nothing_is_refused_any_more(
     data: Path, bundle_path: Path, tmp_path: Path
 ) -> None:
