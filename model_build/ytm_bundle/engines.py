@@ -34,6 +34,8 @@ from ytm_bundle.manifest import Spec
 ENGINE_SUFFIX = ".engine"
 KEY_NAME = "key.json"
 REPORT_NAME = "report.json"
+UNFINISHED_PREFIX = ".unfinished-"
+"""Of the folder beside the engines in which graphs are that are finished while others are not."""
 MAX_JSON_BYTES = 1 << 20
 _FOLDER_CHARACTERS = 32
 _FOLDER = re.compile(rf"[0-9a-f]{{{_FOLDER_CHARACTERS}}}")

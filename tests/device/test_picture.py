@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ytm_bundle.errors import DeviceError
 from ytm_bundle.manifest import ImageSpec
-from ytm_device.screen.picture import Enlarger
+from ytm_device.screen.picture import Enlarger, Rotation
 
 SIDES = st.integers(16, 64)
 ROTATIONS = st.sampled_from([0, 90, 180, 270])
@@ -195,3 +195,22 @@ def test_a_shift_moves_the_picture_on_the_screen(
     assert np.array_equal(
         moved[4 + down : 86 + down, 4 + across : 116 + across], centred[4:86, 4:116]
     )
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_a_line_grows_from_the_left_at_the_edge_that_is_the_lower_one(
+    rotation: Rotation, share: float
+) -> None:
+    picture = _ramp(64, 64)
+    plain = Enlarger(ImageSpec(width=64, height=64, fit="squeeze"), 200, 300, rotation)
+    lined = Enlarger(ImageSpec(width=64, height=64, fit="squeeze"), 200, 300, rotation)
+    lined.line = share
+    # As somebody sees it before a screen that is turned.
+    without, seen = (np.rot90(each.render(picture), rotation // 90) for each in (plain, lined))
+    done = round(seen.shape[1] * share)
+    changed = np.flatnonzero((seen != without).any(axis=(1, 2)))
+    assert changed.min() >= 0.98 * len(seen)
+    assert changed.max() == len(seen) - 1
+    assert np.all(seen[-1, :done] == 160)
+    assert np.all(seen[-1, done:] == without[-1, done:] // 4)

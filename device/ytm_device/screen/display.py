@@ -52,6 +52,8 @@ class Display(Owner):
         """
         self.problem: str | None = None
         """Why nothing can be seen, or not as wanted; None if all is well."""
+        self.line: float | None = None
+        """See `Enlarger.line`; taken up by the next `show`."""
         self._image, self._settings = image, settings
         self._headless, self._places = headless, places or Places()
         self._presenter: Presenter | None = None
@@ -114,6 +116,7 @@ class Display(Owner):
         if self._enlarger is None or size != (self._enlarger.width, self._enlarger.height):
             how = self._settings
             self._enlarger = Enlarger(self._image, *size, how.rotation, how.shift_px)
+        self._enlarger.line = self.line
         try:
             self._presenter.show(image, self._enlarger, shift)
         except DeviceError as error:

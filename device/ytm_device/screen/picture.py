@@ -21,6 +21,8 @@ UNMOVED: Shift = (0, 0)
 _MARGIN = 2
 """Source pixels beyond a cut that the bicubic kernel reaches."""
 _QUARTER = 90
+_LINE, _LINE_GREY, _DIMMED = 0.004, 160, 4
+"""Of the height; of 255; and by how much the rest of it is darker than the picture."""
 
 
 class Enlarger:
@@ -66,6 +68,8 @@ class Enlarger:
         self._columns = _Cut(across, wide, cover if crop else wide / across)
         self._rows = _Cut(down, high, cover if crop else high / down)
         self._whole: Pixels | None = None
+        self.line: float | None = None
+        """Share from 0 to 1 of a thin line at the lower edge, from the left; None: no line."""
 
     def render(self, image: Pixels, shift: Shift = UNMOVED) -> Pixels:
         """Enlarge uint8 (h, w, 3) to uint8 (height, width, 3)."""
@@ -91,6 +95,16 @@ class Enlarger:
             whole = self._room(image.shape[2])
             cv2.resize(part, size, dst=whole, interpolation=cv2.INTER_CUBIC)
             out[:] = whole[self._kept(self._rows, shift[1]), self._kept(self._columns, shift[0])]
+        if self.line is not None:
+            self._draw_line(out, self.line)
+
+    def _draw_line(self, out: Pixels, share: float) -> None:
+        """Draw over what was rendered, at the edge that is the lower one to whoever looks."""
+        upright = np.rot90(out, self._quarters)
+        height, width = upright.shape[:2]
+        thick = max(round(height * _LINE), 1)
+        upright[height - thick :] //= _DIMMED
+        upright[height - thick :, : round(width * share)] = _LINE_GREY
 
     def _kept(self, cut: _Cut, shift_px: int) -> slice:
         """What of the enlarged axis lies on the screen, moved by `shift_px`."""

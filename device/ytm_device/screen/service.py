@@ -20,6 +20,7 @@ from ytm_device.run_dirs import endpoint
 from ytm_device.screen.blend import TURN_S, Blend
 from ytm_device.screen.display import Display
 from ytm_device.screen.drift import drift_at
+from ytm_device.screen.engine_progress import EngineProgress
 from ytm_device.screen.picture import Pixels, Shift
 from ytm_device.settings.source import SettingsSource
 from ytm_device.status import PERIOD_S, Value
@@ -63,7 +64,7 @@ def run(
             keeper.bundle.manifest.image, attendant.settings.screen, headless, run_dir=run_dir
         ) as display,
     ):
-        show = _show(keeper, subscriber, display, attendant)
+        show = _show(keeper, subscriber, display, attendant, source.data)
         while not stop.is_set():
             now_ns = time.monotonic_ns()
             if show.turn(now_ns):
@@ -71,7 +72,7 @@ def run(
             _see_to_the_rest(time.monotonic_ns(), attendant, keeper, show)
             if keeper.look(now_ns):
                 keeper.change()
-                show = _show(keeper, subscriber, display, attendant)
+                show = _show(keeper, subscriber, display, attendant, source.data)
             stop.wait(max(0, now_ns + show.turn_ns - time.monotonic_ns()) / _NS_PER_S)
         _report(time.monotonic_ns(), attendant, keeper, show)
 
@@ -81,9 +82,11 @@ def _show(
     subscriber: Subscriber,
     display: Display,
     attendant: Attendant,
+    data: Path,
 ) -> Show:
-    image = keeper.bundle.manifest.image
-    return Show(image, keeper.loaded, subscriber, display, attendant)
+    manifest = keeper.bundle.manifest
+    progress = EngineProgress(data, len(manifest.graphs))
+    return Show(manifest.image, keeper.loaded, subscriber, display, attendant, progress)
 
 
 def _see_to_the_rest(
@@ -109,7 +112,9 @@ class Show:
         subscriber: Subscriber,
         display: Display,
         attendant: Attendant,
+        progress: EngineProgress | None = None,
     ) -> None:
+        self._progress = progress
         self._subscriber, self._display, self._attendant = subscriber, display, attendant
         self._image, self._programme = image, programme
         self._blend = Blend()
@@ -141,6 +146,9 @@ class Show:
         self._resting = False
         if self._display.attend(now_ns) or anew:
             self._shown = None
+        line = None if self._progress is None else self._progress.share(now_ns)
+        if line != self._display.line:
+            self._display.line, self._shown = line, None
         picture = self._picture(now_ns, on)
         dimmed = mixed_pictures(np.zeros_like(picture), picture, brightness)
         self._draw(dimmed, drift_at(now_ns, settings.screen.shift_px))

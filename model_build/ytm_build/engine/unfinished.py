@@ -9,11 +9,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ytm_bundle.checksums import digest_file
-from ytm_bundle.engines import ENGINE_SUFFIX, MAX_JSON_BYTES, EngineKey, GraphReport, Sha256
+from ytm_bundle.engines import (
+    ENGINE_SUFFIX,
+    MAX_JSON_BYTES,
+    UNFINISHED_PREFIX,
+    EngineKey,
+    GraphReport,
+    Sha256,
+)
 from ytm_bundle.files import replacing
 from ytm_bundle.manifest import Spec
-
-PREFIX = ".unfinished-"
 
 
 class _Kept(Spec):
@@ -28,8 +33,8 @@ class Unfinished:
 
     def __init__(self, place: Path, key: EngineKey) -> None:
         """Of engines for `key` in `place`; what builds for other keys left there goes."""
-        self._folder = place / f"{PREFIX}{key.folder}"
-        for left in place.glob(f"{PREFIX}*"):
+        self._folder = place / f"{UNFINISHED_PREFIX}{key.folder}"
+        for left in place.glob(f"{UNFINISHED_PREFIX}*"):
             if left != self._folder:
                 shutil.rmtree(left, ignore_errors=True)
 
