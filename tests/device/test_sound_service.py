@@ -34,15 +34,21 @@ from ytm_device.sound.sink import ClockedNullSink
 from ytm_device.status import read_status
 
 PLAY_A_WHILE = """
-import sys, threading
+import sys, threading, time
 from pathlib import Path
 from ytm_device.settings.source import SettingsSource
-from ytm_device.run_dirs import endpoint
-from ytm_device.settings.source import SettingsSource
 from ytm_device.sound import service
+from ytm_device.status import read_status
+
+def stop_when_heard():
+    # A bundle is judged first, for as long as that takes.
+    while read_status(run_dir, "sound").get("samples", 0) < 48000:
+        time.sleep(0.1)
+    stop.set()
+
 stop = threading.Event()
-threading.Timer(3, stop.set).start()
 run_dir = Path(sys.argv[2])
+threading.Thread(target=stop_when_heard, daemon=True).start()
 flags = {"sound.pcm": "recorded", "bundle": sys.argv[1]}
 service.run(SettingsSource(run_dir / "none.toml", run_dir, flags), run_dir, stop)
 """
