@@ -154,6 +154,8 @@ class GuardedWriter(Writer):
         if queued < 0 or (back > 0 and not self._take_back(back)):
             return self._stopped()
         count = self._period + min(guard, self.guard)
+        if not self._in_time(count):
+            return self._stopped()
         taken = self._pcm.write(self._address, count)
         if taken < self._period:
             return self._stopped()
@@ -162,6 +164,15 @@ class GuardedWriter(Writer):
         if taken < count:
             self._turn_off()
         return True
+
+    def _in_time(self, count: int) -> bool:
+        """Whether the card has not run past all of what is to be written next.
+
+        It would then play that a ring later, from somewhere in its middle. Where it has run past
+        some of it, the rest is heard at its time.
+        """
+        room = self._pcm.room()
+        return 0 <= room < self._buffer + count
 
     def _take_back(self, frames: int) -> bool:
         """Whether the card had not come so far already."""
