@@ -6,37 +6,28 @@ so what is seen and heard is the replay.
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from appliance.virtual import Virtual, disk_over, switched_on, why_not
+from appliance.image import IMAGE, KEY, NEEDS_VIRTUAL
+from appliance.virtual import SERVICES, Virtual, disk_over, switched_on
 
-IMAGE, KEY = os.environ.get("YTM_IMAGE"), os.environ.get("YTM_IMAGE_KEY")
-SERVICES = ("reflect", "sound", "screen")
-
-pytestmark = [
-    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
-    pytest.mark.skipif(
-        IMAGE is None or KEY is None,
-        reason="needs an image and its key in YTM_IMAGE and YTM_IMAGE_KEY; see make test-appliance",
-    ),
-]
+pytestmark = NEEDS_VIRTUAL
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("virtual")
-    disk_over(Path(str(IMAGE)), folder)
+    disk_over(IMAGE, folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def virtual(folder: Path) -> Iterator[Virtual]:
-    with switched_on(folder, folder / "disk.qcow2", Path(str(KEY))) as virtual:
+    with switched_on(folder, folder / "disk.qcow2", KEY) as virtual:
         virtual.wait_for_door()
         virtual.wait_for(lambda: all(virtual.status(name) for name in SERVICES))
         yield virtual
@@ -103,7 +94,7 @@ def test_what_was_set_is_there_after_a_power_cut(virtual: Virtual, folder: Path)
     set_ = "/opt/ytm/venv/bin/ytm-mirror ctl set sound.volume_db -- -7"
     virtual.wait_for(lambda: virtual.try_(set_, 300).returncode == 0)
     virtual.cut_power()
-    with switched_on(folder, folder / "disk.qcow2", Path(str(KEY)), firmware="uefi") as again:
+    with switched_on(folder, folder / "disk.qcow2", KEY, firmware="uefi") as again:
         again.wait_for_door()
         again.wait_for(lambda: again.try_("test -f /data/ytm/mirror.toml").returncode == 0)
         assert "volume_db = -7" in again.run("cat /data/ytm/mirror.toml")

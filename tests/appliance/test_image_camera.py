@@ -21,11 +21,11 @@ import pytest
 from PIL import Image
 
 from appliance import vivid
+from appliance.image import IMAGE, KEY, NEEDS_VIRTUAL
 from appliance.imitation import imitated
 from appliance.light_bundle import write_light_bundle
-from appliance.virtual import SERVICES, Virtual, disk_over, switched_on, why_not
+from appliance.virtual import SERVICES, Virtual, disk_over, switched_on
 
-IMAGE, KEY = os.environ.get("YTM_IMAGE"), os.environ.get("YTM_IMAGE_KEY")
 SHOTS = os.environ.get("YTM_SHOTS")
 CLIPS = Path(__file__).resolve().parents[3] / "shared/data/camera"
 PYTHON = "/opt/ytm/venv/bin/python"
@@ -45,11 +45,7 @@ ANSWERS = 12
 COLOURS = 48
 
 pytestmark = [
-    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
-    pytest.mark.skipif(
-        IMAGE is None or KEY is None,
-        reason="needs an image and its key in YTM_IMAGE and YTM_IMAGE_KEY; see make test-appliance",
-    ),
+    *NEEDS_VIRTUAL,
     pytest.mark.skipif(not CLIPS.is_dir(), reason="needs the clips of ../shared/data/camera"),
 ]
 
@@ -80,7 +76,7 @@ def _packed() -> bytes:
 @pytest.fixture(scope="module")
 def virtual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Virtual]:
     folder = tmp_path_factory.mktemp("camera")
-    with switched_on(folder, disk_over(Path(str(IMAGE)), folder), Path(str(KEY))) as virtual:
+    with switched_on(folder, disk_over(IMAGE, folder), KEY) as virtual:
         virtual.wait_for(lambda: virtual.console())
         _keep(virtual, "boot")
         virtual.wait_for_all()

@@ -6,7 +6,6 @@ key and image: see `make test-appliance`.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,21 +14,15 @@ from typing import Any
 
 import pytest
 
+from appliance.image import IMAGE, KEY, NEEDS_IMAGE, skipped_for
 from appliance.image_root import ADDRESS, Street, started, why_not
 from appliance.machine import SERVICES
 from waiting import HANG_S, wait_for
 
-IMAGE, KEY = os.environ.get("YTM_IMAGE"), os.environ.get("YTM_IMAGE_KEY")
 CROWD = 500
 """Connections at once."""
 
-pytestmark = [
-    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
-    pytest.mark.skipif(
-        IMAGE is None or KEY is None,
-        reason="needs an image and its key in YTM_IMAGE and YTM_IMAGE_KEY; see make test-appliance",
-    ),
-]
+pytestmark = [skipped_for(why_not()), NEEDS_IMAGE]
 
 SCAN = f"""
 import errno, socket
@@ -58,7 +51,7 @@ input()
 
 @pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
-    with started(Path(str(IMAGE)), tmp_path_factory.mktemp("root")) as street:
+    with started(IMAGE, tmp_path_factory.mktemp("root")) as street:
         wait_for(street.machine.all_active)
         yield street
 

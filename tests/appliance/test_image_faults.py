@@ -7,7 +7,6 @@ In this order one machine sees them all: what restarts it comes last. Its key an
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -16,29 +15,23 @@ from pathlib import Path
 
 import pytest
 
+from appliance.image import IMAGE, KEY, NEEDS_VIRTUAL
 from appliance.light_bundle import write_light_bundle
-from appliance.virtual import BIN, SERVICES, Virtual, disk_over, switched_on, why_not
+from appliance.virtual import BIN, SERVICES, Virtual, disk_over, switched_on
 from bad_graphs import SPOILS
 from ytm_device.boots import COUNT_NAME, MOST, REPLAY_ONLY
 from ytm_device.bundles import DATA
 
-IMAGE, KEY = os.environ.get("YTM_IMAGE"), os.environ.get("YTM_IMAGE_KEY")
 FLOOD = 500
 """Connections to the door at once."""
 
-pytestmark = [
-    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
-    pytest.mark.skipif(
-        IMAGE is None or KEY is None,
-        reason="needs an image and its key in YTM_IMAGE and YTM_IMAGE_KEY; see make test-appliance",
-    ),
-]
+pytestmark = NEEDS_VIRTUAL
 
 
 @pytest.fixture(scope="module")
 def virtual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Virtual]:
     folder = tmp_path_factory.mktemp("faults")
-    with switched_on(folder, disk_over(Path(str(IMAGE)), folder), Path(str(KEY))) as virtual:
+    with switched_on(folder, disk_over(IMAGE, folder), KEY) as virtual:
         virtual.wait_for_all()
         yield virtual
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from appliance.image import IMAGE, KEY, NEEDS_VIRTUAL, raw_copy, skipped_for
 from appliance.machine import PROVISIONING
-from appliance.virtual import BIN, SERVICES, disk_over, partition, switched_on, why_not
+from appliance.virtual import BIN, SERVICES, disk_over, partition, switched_on
 
-IMAGE, KEY = os.environ.get("YTM_IMAGE"), os.environ.get("YTM_IMAGE_KEY")
 DATA_NUMBER = 5
 """Of the partition for what lasts."""
 _PIECE = 1 << 24
@@ -25,18 +25,11 @@ _HEAD = 8 << 20
 SET = f"{BIN}/ytm-mirror ctl set sound.volume_db -- -3"
 TOOLS = [tool for tool in ("sfdisk", "debugfs", "dumpe2fs") if shutil.which(tool) is None]
 
-needs_image = (
-    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
-    pytest.mark.skipif(bool(TOOLS), reason=f"needs {' '.join(TOOLS)}"),
-    pytest.mark.skipif(
-        IMAGE is None or KEY is None,
-        reason="needs an image and its key in YTM_IMAGE and YTM_IMAGE_KEY; see make test-appliance",
-    ),
-)
+NEEDS_TOOLS = skipped_for(f"needs {' '.join(TOOLS)}" if TOOLS else None)
 
 
 def _on_the_image(test: Callable[..., None]) -> Callable[..., None]:
-    for mark in needs_image:
+    for mark in (*NEEDS_VIRTUAL, NEEDS_TOOLS):
         test = mark(test)
     return test
 
@@ -48,12 +41,6 @@ def test_nothing_is_made_where_a_partition_is_to_be_mounted() -> None:
         made = [words[1] for words in lines if words and not words[0].startswith("#")]
         assert made
         assert not [path for path in made if path.startswith("/data")]
-
-
-def _raw_copy(folder: Path) -> Path:
-    copy = folder / "image.raw"
-    subprocess.run(["cp", "--sparse=always", "--reflink=auto", str(IMAGE), str(copy)], check=True)
-    return copy
 
 
 def _without_data(image: Path) -> None:
@@ -102,12 +89,12 @@ def _full(image: Path) -> None:
 def test_it_plays_and_says_that_nothing_lasts(
     tmp_path: Path, spoil: Callable[[Path], None] | None, read_only: bool, told: str
 ) -> None:
-    image = Path(str(IMAGE))
+    image = IMAGE
     if spoil is not None:
-        image = _raw_copy(tmp_path)
+        image = raw_copy(tmp_path)
         spoil(image)
     disk = disk_over(image, tmp_path)
-    with switched_on(tmp_path, disk, Path(str(KEY)), read_only=read_only) as virtual:
+    with switched_on(tmp_path, disk, KEY, read_only=read_only) as virtual:
         virtual.wait_for_all()
         virtual.wait_for(lambda: told in virtual.health()[1])
         refused = virtual.try_(SET, 300)
@@ -121,9 +108,9 @@ def test_it_plays_and_says_that_nothing_lasts(
 def test_a_partition_that_lost_its_head_is_repaired_and_holds_settings_again(
     tmp_path: Path,
 ) -> None:
-    image = _raw_copy(tmp_path)
+    image = raw_copy(tmp_path)
     _noisy_head(image)
-    with switched_on(tmp_path, disk_over(image, tmp_path), Path(str(KEY))) as virtual:
+    with switched_on(tmp_path, disk_over(image, tmp_path), KEY) as virtual:
         virtual.wait_for_all()
         virtual.wait_for(lambda: virtual.try_(SET, 300).returncode == 0)
         assert "volume_db = -3" in virtual.run("cat /data/ytm/mirror.toml")
@@ -133,8 +120,8 @@ def test_a_partition_that_lost_its_head_is_repaired_and_holds_settings_again(
 
 @_on_the_image
 def test_it_waits_for_a_display_and_a_card_and_says_so(tmp_path: Path) -> None:
-    disk = disk_over(Path(str(IMAGE)), tmp_path)
-    with switched_on(tmp_path, disk, Path(str(KEY)), screen=False, card=False) as virtual:
+    disk = disk_over(IMAGE, tmp_path)
+    with switched_on(tmp_path, disk, KEY, screen=False, card=False) as virtual:
         virtual.wait_for_door()
         virtual.wait_for(lambda: all(virtual.status(name) for name in SERVICES))
         lacking = ("sound.no_card", "screen.no_display")

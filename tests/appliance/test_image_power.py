@@ -29,6 +29,7 @@ import pytest
 
 from appliance import on_this_machine, virtual
 from appliance.cuts import Cut, Logged, choose, judge, repair, where_data_are
+from appliance.image import IMAGE, KEY, skipped_for, why_no_image
 from appliance.light_bundle import write_light_bundle
 from appliance.load import VOLUME, CutOffError, Load, telling
 from appliance.virtual import BOOT_S, Virtual, disk_over, switched_on
@@ -37,7 +38,6 @@ from ytm_device.bundles import DEMO_BUNDLE, FLASHED
 from ytm_device.settings.files import parse_layer
 from ytm_device.settings.source import nested
 
-IMAGE, KEY = os.environ.get("YTM_IMAGE"), os.environ.get("YTM_IMAGE_KEY")
 PREFIXES = os.environ.get("YTM_PREFIXES")
 CUTS = int(os.environ.get("YTM_CUTS", "1"))
 SEED = int(os.environ.get("YTM_SEED", "23"))
@@ -50,16 +50,14 @@ SUPERBLOCK_TIME = 1024 + 0x2C
 _SAY_DEMO = "from ytm_device.bundles import DEMO_BUNDLE; print(DEMO_BUNDLE)"
 TOOLS = [tool for tool in ("e2fsck", "debugfs", "sfdisk", "qemu-io") if not shutil.which(tool)]
 
-
-def why_no_image() -> str | None:
-    """Why the image cannot be tried; None where it can."""
-    if IMAGE is None or KEY is None:
-        return "needs an image and its key in YTM_IMAGE, YTM_IMAGE_KEY; see make test-appliance"
-    return virtual.why_not()
+pytestmark = skipped_for(f"needs {', '.join(TOOLS)}" if TOOLS else None)
 
 
-pytestmark = pytest.mark.skipif(bool(TOOLS), reason=f"needs {', '.join(TOOLS)}")
-with_image = pytest.mark.skipif(why_no_image() is not None, reason=str(why_no_image()))
+def _why_no_machine() -> str | None:
+    return why_no_image() or virtual.why_not()
+
+
+with_image = skipped_for(_why_no_machine())
 
 
 def _on_this_machine(folder: Path) -> Logged:
@@ -82,10 +80,10 @@ def _on_this_machine(folder: Path) -> Logged:
 
 
 def _in_the_image(folder: Path) -> Logged:
-    log, image = folder / "log", Path(str(IMAGE))
+    log, image = folder / "log", IMAGE
     load = Load(log)
     with switched_on(
-        folder, disk_over(image, folder), Path(str(KEY)), screen=False, card=False, log=log
+        folder, disk_over(image, folder), KEY, screen=False, card=False, log=log
     ) as machine:
         load.change("door", lambda: _key_of_the_door(machine))
         # As `cuts` repairs.
@@ -116,7 +114,7 @@ def _key_of_the_door(machine: Virtual) -> str:
 
 LANES = {
     "this machine": (_on_this_machine, on_this_machine.why_not, 60),
-    "image": (_in_the_image, why_no_image, 200),
+    "image": (_in_the_image, _why_no_machine, 200),
 }
 
 
@@ -182,9 +180,9 @@ def test_a_torn_superblock_is_read_from_its_copy(tmp_path: Path) -> None:
 def test_the_mirror_comes_up_after_real_cuts(tmp_path: Path) -> None:
     chance = random.Random(SEED)
     acknowledged: list[float] = []
-    disk = disk_over(Path(str(IMAGE)), tmp_path)
+    disk = disk_over(IMAGE, tmp_path)
     for number in range(CUTS + 1):
-        with switched_on(tmp_path, disk, Path(str(KEY))) as machine:
+        with switched_on(tmp_path, disk, KEY) as machine:
             machine.wait_for_door()
             machine.wait_for(lambda: machine.try_("mountpoint -q /data").returncode == 0)
             if number:
@@ -199,7 +197,7 @@ def test_the_mirror_comes_up_after_real_cuts(tmp_path: Path) -> None:
                 acknowledged = _cut_while_setting(machine, number, after_s)
                 print(f"\nseed {SEED}: cut {number + 1} after {after_s:.3f} s: {acknowledged}")
         if number < CUTS and number % 2 == 0:
-            _tear_superblock(disk, "qcow2", where_data_are(Path(str(IMAGE)))[0], chance)
+            _tear_superblock(disk, "qcow2", where_data_are(IMAGE)[0], chance)
 
 
 def _cut_while_setting(machine: Virtual, number: int, after_s: float) -> list[float]:

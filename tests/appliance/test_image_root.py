@@ -7,13 +7,13 @@ emulated machine, are in `test_image_faults.py`. For key and image see `make tes
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from appliance.image import IMAGE, NEEDS_IMAGE, skipped_for
 from appliance.image_root import Street, started, why_not
 from appliance.light_bundle import write_light_bundle
 from appliance.machine import SERVICES, Machine
@@ -21,14 +21,7 @@ from appliance.virtual import BIN
 from bad_graphs import SPOILS
 from waiting import wait_for
 
-IMAGE = os.environ.get("YTM_IMAGE")
-
-pytestmark = [
-    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
-    pytest.mark.skipif(
-        IMAGE is None, reason="needs an image in YTM_IMAGE; see make test-appliance"
-    ),
-]
+pytestmark = [skipped_for(why_not()), NEEDS_IMAGE]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +29,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
     folder = tmp_path_factory.mktemp("image")
     data = folder / "data"
     data.mkdir()
-    with started(Path(str(IMAGE)), folder, data) as street:
+    with started(IMAGE, folder, data) as street:
         wait_for(street.machine.all_active)
         yield street
 
@@ -87,7 +80,7 @@ def test_a_bundle_that_crashes_is_refused_and_the_old_one_goes_on(
 
 
 def test_without_a_data_partition_services_are_up_and_nothing_is_kept(tmp_path: Path) -> None:
-    with started(Path(str(IMAGE)), tmp_path) as street:
+    with started(IMAGE, tmp_path) as street:
         wait_for(street.machine.all_active)
         refused = street.machine.try_(f"{BIN}/ytm-mirror", "ctl", "set", "sound.volume_db", "-3")
         assert refused.returncode != 0

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
-import pytest
-
-from appliance.virtual import disk_over, switched_on, why_not
+from appliance.image import KEY, NEEDS_VIRTUAL, raw_copy
+from appliance.virtual import disk_over, switched_on
 from ytm_build.image.boot import environment
 
-IMAGE, KEY = os.environ.get("YTM_IMAGE"), os.environ.get("YTM_IMAGE_KEY")
 SECTOR = 512
 BOOT, FIRST, SECOND = 1, 2, 3
 """Where partitions stand in the table."""
 
-pytestmark = [
-    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
-    pytest.mark.skipif(
-        IMAGE is None or KEY is None,
-        reason="needs an image and its key in YTM_IMAGE and YTM_IMAGE_KEY; see make test-appliance",
-    ),
-]
+pytestmark = NEEDS_VIRTUAL
 
 
 def _mtools(image: Path, at: int, *words: str) -> bytes:
@@ -59,13 +50,12 @@ def _copy_slot(image: Path) -> None:
 
 
 def test_one_block_decides_which_slot_starts(tmp_path: Path) -> None:
-    image = tmp_path / "image.raw"
-    subprocess.run(["cp", "--sparse=always", "--reflink=auto", str(IMAGE), str(image)], check=True)
+    image = raw_copy(tmp_path)
     _copy_slot(image)
     block = tmp_path / "grubenv"
     block.write_bytes(environment({"slot": "b"}))
     _mtools(image, _begins(image)[BOOT], "mcopy", "-o", str(block), "::grubenv")
-    with switched_on(tmp_path, disk_over(image, tmp_path), Path(str(KEY))) as virtual:
+    with switched_on(tmp_path, disk_over(image, tmp_path), KEY) as virtual:
         virtual.wait_for_door()
         assert "ytm.slot=ytm-b" in virtual.run("cat /proc/cmdline")
         assert "verity" in virtual.run("cat /sys/block/dm-0/dm/uuid").lower()
