@@ -99,6 +99,13 @@ def _status_when(run_dir: Path, condition: Callable[[dict], Any], meanwhile=bool
     return wait_for(find, meanwhile)
 
 
+def test_turns_leave_a_slow_processor_to_the_audio_thread() -> None:
+    for took_s in (0.0, 0.0003, 0.0025):
+        assert service.wait_after(took_s) == service.WAIT_S
+    assert service.wait_after(0.01) == pytest.approx(0.04)
+    assert service.wait_after(5.0) == service.LONGEST_WAIT_S
+
+
 def test_the_newest_reflection_is_played_and_the_replay_otherwise(
     tiny_bundle: Bundle, tiny_bundle_path: Path, tmp_path: Path
 ) -> None:

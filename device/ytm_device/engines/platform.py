@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
 from pathlib import Path
 
 from ytm_bundle.bundle import Bundle
@@ -13,6 +12,7 @@ from ytm_device.benchmark.machine import CPU_INFO, cpu_model
 from ytm_device.engines.cuda import first_gpu
 from ytm_device.engines.onnx import OPTIMISING, VERSION
 from ytm_device.engines.tensorrt import tensorrt_version
+from ytm_device.l4t import RELEASE_FILE, release_in
 
 ONNXRUNTIME, TENSORRT = "onnxruntime", "tensorrt"
 TENSORRT_OPTIONS = {
@@ -22,8 +22,7 @@ TENSORRT_OPTIONS = {
     "workspace_mib": "512",
 }
 """How engines are built for TensorRT. Types are those of the graph, float16 where that says so."""
-TEGRA_RELEASE = Path("/etc/nv_tegra_release")
-_RELEASE = re.compile(r"^# R(\d+) \(release\), REVISION: (\d+(?:\.\d+)*)")
+TEGRA_RELEASE = Path("/", RELEASE_FILE)
 
 
 def onnx_key(bundle: Bundle) -> EngineKey:
@@ -75,5 +74,4 @@ def l4t_release(file: Path) -> str:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    found = _RELEASE.match(text)
-    return f"{found[1]}.{found[2]}" if found else ""
+    return release_in(text) or ""

@@ -169,7 +169,7 @@ class Display(Owner):
         refused = []
         for outlet in self._found:
             try:
-                presenter = self._open(outlet)
+                presenter = self._open(outlet, now_ns)
             except DeviceError as error:
                 refused.append(str(error))
                 continue
@@ -186,16 +186,16 @@ class Display(Owner):
         self._have_problem("; ".join(refused) or None)
         return self._presenter is not None
 
-    def _open(self, outlet: Outlet) -> Presenter:
+    def _open(self, outlet: Outlet, now_ns: int) -> Presenter:
         if outlet.kind in BARE:
             self._put_console_away()
         if outlet.kind == "framebuffer":
             return FramebufferPresenter(self._places.framebuffer)
         if outlet.kind != "kmsdrm":
             return SdlPresenter(outlet, self._settings.window)
-        if (why := self._attempts.why_not()) is not None:
+        if (why := self._attempts.why_not(now_ns)) is not None:
             raise DeviceError(f"screen: {outlet}: {why}")
-        self._attempts.begin()
+        self._attempts.begin(now_ns)
         try:
             return SdlPresenter(outlet)
         except DeviceError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from ytm_bundle.checksums import ENGINES_FOLDER
@@ -25,8 +24,8 @@ class EngineProgress:
             graphs: of the bundle that plays.
         """
         self._place, self._graphs = data / ENGINES_FOLDER, graphs
-        self._look_ns = 0
-        self._share: float | None = None
+        self._look_ns = self._changed_ns = 0
+        self._done: int | None = None
 
     def share(self, now_ns: int) -> float | None:
         """From 0 to 1 what is finished; None while nothing is being built.
@@ -36,16 +35,17 @@ class EngineProgress:
         """
         if now_ns >= self._look_ns:
             self._look_ns = now_ns + round(LOOK_EVERY_S * _NS_PER_S)
-            self._share = self._counted()
-        return self._share
+            if (done := self._counted()) != self._done:
+                self._done, self._changed_ns = done, now_ns
+        is_stale = now_ns - self._changed_ns > STALE_S * _NS_PER_S
+        return None if self._done is None or is_stale else min(self._done / self._graphs, 1.0)
 
-    def _counted(self) -> float | None:
+    def _counted(self) -> int | None:
+        """Graphs that are finished; None where nothing was begun."""
         try:
             folders = [path for path in self._place.glob(f"{UNFINISHED_PREFIX}*") if path.is_dir()]
-            newest = max(folders, key=lambda path: path.stat().st_mtime, default=None)
-            if newest is None or time.time() - newest.stat().st_mtime > STALE_S:
+            if not folders:
                 return None
-            done = sum(path.suffix == ENGINE_SUFFIX for path in newest.iterdir())
+            return sum(path.suffix == ENGINE_SUFFIX for path in folders[0].iterdir())
         except OSError:
             return None
-        return min(done / self._graphs, 1.0)

@@ -91,6 +91,11 @@ def _sink(bundle: Bundle, settings: SoundSettings, headless: bool) -> Sink:
     return CardSink(pcm, rate_hz, settings.ceiling_dbfs, settings.periods)
 
 
+def wait_after(took_s: float) -> float:
+    """Seconds that the next turn may wait, after one that took so much of the processor."""
+    return min(max(WAIT_S, REST * took_s), LONGEST_WAIT_S)
+
+
 @dataclass(frozen=True)
 class _Machine:
     """What the service runs on."""
@@ -122,8 +127,7 @@ class _Service:
                     began_s = time.thread_time()
                     show.turn(time.monotonic_ns(), wait_s)
                     self._turn(show, loop, sink, search)
-                    took_s = time.thread_time() - began_s
-                    wait_s = min(max(WAIT_S, REST * took_s), LONGEST_WAIT_S)
+                    wait_s = wait_after(time.thread_time() - began_s)
                     if self.keeper.look(time.monotonic_ns()):
                         self.keeper.change()
                         break

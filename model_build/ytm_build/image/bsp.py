@@ -10,6 +10,7 @@ from pathlib import Path
 from ytm_build.image.l4t import Generation, Known, generation, known, release_of
 from ytm_build.image.tree import Tree
 from ytm_bundle.errors import ImageError, UsageError
+from ytm_device.l4t import RELEASE_FILE
 
 MARK = "YOUTUBE-MIRROR.txt"
 """In a tree that was made here: what it is, and how to flash it."""
@@ -19,7 +20,6 @@ _FILES = ("apply_binaries.sh", "flash.sh", FLASH)
 _FOLDERS = ("rootfs", "bootloader", "kernel", "nv_tegra", "tools")
 _INSIDE = ("etc", "usr", "var", "opt", "boot", "dev", "proc", "sys", "run", "tmp")
 """Folders of its root that have to be folders, and no links."""
-_RELEASE = "etc/nv_tegra_release"
 _MACHINES = {0xB7: "aarch64", 0x3E: "x86_64"}
 _ELF_MACHINE = 18
 _LICENCES = (
@@ -76,9 +76,9 @@ def open_bsp(folder: Path) -> Bsp:
         if path.is_symlink() or not path.is_dir():
             kind = f"a link to {path.readlink()}" if path.is_symlink() else "missing"
             raise ImageError(f"{path}: is {kind}, not a folder; unpack NVIDIA's BSP again")
-    text = tree.read(_RELEASE)
+    text = tree.read(RELEASE_FILE)
     if text is None:
-        raise UsageError(f"--bsp: run {folder}/apply_binaries.sh first; it makes /{_RELEASE}")
+        raise UsageError(f"--bsp: run {folder}/apply_binaries.sh first; it makes /{RELEASE_FILE}")
     release = release_of(text)
     judged = known(release)
     _check_python(tree, generation(release))

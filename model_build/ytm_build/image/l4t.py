@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ytm_bundle.errors import ImageError
+from ytm_device.l4t import RELEASE_FILE, release_in
 
 _ARCHIVE = "https://developer.nvidia.com/embedded/jetpack-archive"
-_RELEASE = re.compile(r"^# R(\d+) \(release\), REVISION: (\d+(?:\.\d+)*)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -86,14 +85,12 @@ def release_of(text: str) -> str:
     Raises:
         ImageError: it says none.
     """
-    found = _RELEASE.search(text)
+    found = release_in(text)
     if found is None:
         first = (text.splitlines() or [""])[0][:80]
-        raise ImageError(
-            f"/etc/nv_tegra_release: says no release ({first!r}); unpack NVIDIA's BSP again"
-        )
-    revision = found[2] if "." in found[2] else f"{found[2]}.0"
-    return f"{found[1]}.{revision}"
+        raise ImageError(f"/{RELEASE_FILE}: says no release ({first!r}); unpack NVIDIA's BSP again")
+    # NVIDIA names the first of a series with one number less.
+    return found if found.count(".") > 1 else f"{found}.0"
 
 
 def known(release: str) -> Known:

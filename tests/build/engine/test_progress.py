@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from ytm_build.engine.build import build_engines
@@ -51,7 +50,9 @@ def test_what_a_build_that_ended_left_is_no_progress(tmp_path: Path) -> None:
     left.mkdir(parents=True)
     (left / "image_encoder.engine").touch()
     progress = EngineProgress(tmp_path, 4)
-    assert progress.share(0) == 0.25
-    past_s = left.stat().st_mtime - STALE_S - 1
-    os.utime(left, (past_s, past_s))
-    assert progress.share(TURN_NS) is None
+    later_ns = TURN_NS + round(STALE_S * 1e9)
+    assert progress.share(TURN_NS) == 0.25
+    assert progress.share(later_ns) == 0.25
+    assert progress.share(later_ns + 1) is None
+    (left / "image_decoder.engine").touch()
+    assert progress.share(later_ns + TURN_NS) == 0.5

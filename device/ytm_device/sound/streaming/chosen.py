@@ -68,7 +68,8 @@ class ChosenStream:
 
     def revise(self, frame: int, power: Array) -> None:
         """See `MelStream.revise`."""
-        self._kernel.revise(frame, power)
+        if self.way == KERNEL:
+            self._kernel.revise(frame, power)
         if self._graph is not None:
             later = power.copy()
             self._graph.ask(lambda stream: stream.revise(frame, later))
@@ -88,8 +89,8 @@ class ChosenStream:
         except DeviceError as error:
             self._give_up(error, out)
             return
-        weight = (self._hops - self._warm + np.arange(out.size) / out.size) / FADE_HOPS
         if self._hops < self._settled:
+            weight = (self._hops - self._warm + np.arange(out.size) / out.size) / FADE_HOPS
             out += np.clip(weight, 0, 1).astype(np.float32) * (hop - out)
         else:
             out[:] = hop
